@@ -1,0 +1,116 @@
+/** A safetensors file open for reading, tensor by tensor; and the writer of such files. */
+
+import type { Tensor } from '../../reference/tensor.ts';
+import { decodeFloats, decodeIntegers, isFloatDtype } from './dtypes.ts';
+import { CheckpointError } from './errors.ts';
+import type { ByteSource } from './files.ts';
+import { readHeader, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
+
+/** An open file: its header is known, its tensors are read when asked for. */
+export class TensorFile {
+  readonly name: string;
+  readonly header: SafetensorsHeader;
+  readonly #source: ByteSource;
+
+  private constructor(source: ByteSource, header: SafetensorsHeader) {
+    this.name = source.name;
+    this.header = header;
+    this.#source = source;
+  }
+
+  /**
+   * Opens a source as safetensors and takes it over: it is closed with the file, or here when it is bad.
+   * @throws CheckpointError when it is not a sound safetensors file.
+   */
+  static async open(source: ByteSource): Promise<TensorFile> {
+    try {
+      return new TensorFile(source, await readHeader(source));
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close();
+  }
+
+  /** @throws CheckpointError with code MissingTensor. */
+  entry(name: string): TensorEntry {
+    const entry = this.header.tensors.get(name);
+    if (!entry) throw new CheckpointError('MissingTensor', this.name, `no tensor "${name}"`);
+    return entry;
+  }
+
+  /** The bytes of one tensor, read from the file now. */
+  async bytes(name: string): Promise<Uint8Array> {
+    const { begin, end } = this.entry(name);
+    return this.#source.read(begin, end - begin);
+  }
+
+  /**
+   * One tensor as numbers: F64 as doubles; F32, F16 and BF16 as floats, which hold them exactly.
+   * @throws CheckpointError with code MissingTensor, or Dtype for a tensor that is not of floats.
+   */
+  async floats(name: string): Promise<Tensor> {
+    const { dtype, shape } = this.entry(name);
+    if (!isFloatDtype(dtype)) {
+      throw new CheckpointError(
+        'Dtype',
+        this.name,
+        `tensor "${name}": expected F64, F32, F16 or BF16, got ${dtype}`,
+      );
+    }
+    return { data: decodeFloats(await this.bytes(name), dtype), shape };
+  }
+
+  /** One tensor of an integer dtype; 64-bit integers as bigint. */
+  async integers(name: string): Promise<{ data: bigint[] | number[]; shape: readonly number[] }> {
+    const { dtype, shape } = this.entry(name);
+    return { data: decodeIntegers(await this.bytes(name), dtype), shape };
+  }
+}
+
+/** What can be written: floats as F64 or F32 by their array's type, integers as I64. */
+export type WritableTensor =
+  | Tensor
+  | { readonly data: BigInt64Array; readonly shape: readonly number[] };
+
+/**
+ * Tensors as the bytes of a safetensors file, sorted by name, header padded so that the data is aligned
+ * to 8 bytes.
+ */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, WritableTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const names = [...tensors.keys()].sort();
+  const header: [string, unknown][] = Object.keys(metadata).length
+    ? [['__metadata__', metadata]]
+    : [];
+  let offset = 0;
+  const parts: Uint8Array[] = [];
+  for (const name of names) {
+    const { data, shape } = tensors.get(name) as WritableTensor;
+    const dtype =
+      data instanceof Float64Array ? 'F64' : data instanceof Float32Array ? 'F32' : 'I64';
+    const end = offset + data.byteLength;
+    header.push([name, { dtype, shape, data_offsets: [offset, end] }]);
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    offset = end;
+  }
+  // written key by key: an object would reorder names that look like integers and lose "__proto__"
+  const json = `{${header.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
+  const text = new TextEncoder().encode(json);
+  const headerBytes = Math.ceil(text.length / 8) * 8;
+  const file = new Uint8Array(8 + headerBytes + offset);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  file.fill(0x20, 8, 8 + headerBytes);
+  file.set(text, 8);
+  let at = 8 + headerBytes;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
+}
