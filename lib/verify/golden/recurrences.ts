@@ -1,0 +1,347 @@
+/** Upstream's recurrences in terms of ours. */
+
+import { log } from '../../../reference/elementary.ts';
+import { mamba2Inner } from '../../../reference/mamba2Mixer.ts';
+import { mambaInner } from '../../../reference/mambaMixer.ts';
+import { type Tensor, zeros } from '../../../reference/tensor.ts';
+import type { Adapter, GoldenCase, Outputs } from './case.ts';
+import { filled, permute, slice, stack, withShape } from './layout.ts';
+
+/** B or C of a selective scan as (batch, seqlen, nGroups, dState), from any of upstream's three forms. */
+function scanMatrix(t: Tensor, batch: number, seqlen: number, dInner: number): Tensor {
+  if (t.shape.length === 4) return permute(t, 'bgnl', 'blgn');
+  if (t.shape.length === 3) {
+    const [, dState] = t.shape;
+    return withShape(permute(t, 'bnl', 'bln'), batch, seqlen, 1, dState);
+  }
+  // constant over tokens, one row per channel: every channel is its own group
+  const data = zeros(batch * seqlen * t.data.length, t.data);
+  for (let at = 0; at < data.length; at += t.data.length) data.set(t.data, at);
+  return { data, shape: [batch, seqlen, dInner, t.shape[1]] };
+}
+
+/** The same B or C with more groups: each repeated for the groups that it stands for. */
+function refineGroups(t: Tensor, nGroups: number): Tensor {
+  const [batch, seqlen, groups, dState] = t.shape;
+  if (groups === nGroups) return t;
+  const data = zeros(batch * seqlen * nGroups * dState, t.data);
+  for (let row = 0; row < batch * seqlen * nGroups; row++) {
+    const token = Math.floor(row / nGroups);
+    const source = token * groups + Math.floor((row % nGroups) / (nGroups / groups));
+    data.set(t.data.subarray(source * dState, (source + 1) * dState), row * dState);
+  }
+  return { data, shape: [batch, seqlen, nGroups, dState] };
+}
+
+const leastMultiple = (a: number, b: number) => {
+  let n = Math.max(a, b);
+  while (n % a !== 0 || n % b !== 0) n++;
+  return n;
+};
+
+/** selective_scan, selective_scan_init: u, delta, z (B, D, L). */
+export const selectiveScan: Adapter = async (c, run) => {
+  const [batch, dInner, seqlen] = c.tensor('u').shape;
+  const B = scanMatrix(c.tensor('B'), batch, seqlen, dInner);
+  const C = scanMatrix(c.tensor('C'), batch, seqlen, dInner);
+  const nGroups = leastMultiple(B.shape[2], C.shape[2]);
+  const z = c.optional('z');
+  const { y, h } = await run('selectiveScan', {
+    x: permute(c.tensor('u'), 'bdl', 'bld'),
+    dtRaw: permute(c.tensor('delta'), 'bdl', 'bld'),
+    dtBias: c.optional('delta_bias'),
+    dtSoftplus: c.boolean('delta_softplus'),
+    A: c.tensor('A'),
+    B: refineGroups(B, nGroups),
+    C: refineGroups(C, nGroups),
+    D: c.optional('D'),
+    z: z && permute(z, 'bdl', 'bld'),
+    h: c.optional('initial_state'),
+  });
+  return { out: permute(y, 'bld', 'bdl'), last_state: h };
+};
+
+/** selective_state_update: steps along the first axis; heads of channels are flattened to channels. */
+export const selectiveStateUpdate: Adapter = async (c, run) => {
+  const x = c.tensor('x');
+  const [steps, batch] = x.shape;
+  const state = c.tensor('state');
+  const dState = state.shape[state.shape.length - 1];
+  const dInner = state.data.length / (batch * dState);
+  const flat = (name: string) => {
+    const t = c.optional(name);
+    return t && withShape(t, dInner);
+  };
+  const B = c.tensor('B');
+  const nGroups = B.data.length / (steps * batch * dState);
+  const atStep = (name: string, t: number, ...shape: number[]) => {
+    const whole = c.optional(name);
+    return whole && withShape(slice(whole, t), ...shape);
+  };
+  let h = withShape(state, batch, dInner, dState);
+  const outs: Tensor[] = [];
+  const states: Tensor[] = [];
+  for (let t = 0; t < steps; t++) {
+    const result = await run('selectiveScanStep', {
+      x: atStep('x', t, batch, dInner) as Tensor,
+      dtRaw: atStep('dt', t, batch, dInner) as Tensor,
+      dtBias: flat('dt_bias'),
+      dtSoftplus: c.boolean('dt_softplus'),
+      A: withShape(c.tensor('A'), dInner, dState),
+      B: atStep('B', t, batch, nGroups, dState) as Tensor,
+      C: atStep('C', t, batch, nGroups, dState) as Tensor,
+      D: flat('D'),
+      z: atStep('z', t, batch, dInner),
+      h,
+    });
+    h = result.h;
+    outs.push(withShape(result.y, ...x.shape.slice(1)));
+    states.push(withShape(result.h, ...state.shape));
+  }
+  return { out: stack(outs), states: stack(states) };
+};
+
+/** mamba_inner: Mamba's mixer from its projected input (B, 2·dInner, L) on. */
+export const mambaInnerCase: Adapter = async (c) => {
+  const xz = permute(c.tensor('xz'), 'bdl', 'bld');
+  const [batch, seqlen, width] = xz.shape;
+  const dInner = width / 2;
+  const A = c.tensor('A');
+  const dState = A.shape[1];
+  const dtRank = c.tensor('delta_proj_weight').shape[1];
+  const conv = c.tensor('conv1d_weight');
+  const dConv = conv.shape[2];
+  // the mixer takes A as stored in checkpoints, by the logarithm of −A
+  const ALog = { data: A.data.map((a) => log(-a)), shape: A.shape };
+  const rows = Array.from({ length: batch }, (_, b) =>
+    mambaInner({
+      u: slice(xz, b),
+      weights: {
+        inProj: filled(A, 0, 0, 0), // applied already
+        convWeight: withShape(conv, dInner, dConv),
+        convBias: c.optional('conv1d_bias'),
+        xProj: c.tensor('x_proj_weight'),
+        dtProj: c.tensor('delta_proj_weight'),
+        dtBias: c.tensor('delta_bias'),
+        ALog,
+        D: c.tensor('D'),
+        outProj: c.tensor('out_proj_weight'),
+        outProjBias: c.optional('out_proj_bias'),
+      },
+      config: {
+        kind: 'mamba',
+        dInner,
+        dState,
+        dConv,
+        dtRank,
+        hasBias: false,
+        hasConvBias: true,
+      },
+      state: {},
+    }),
+  );
+  return { out: withShape(stack(rows), batch, seqlen, rows[0].shape[1]) };
+};
+
+function ssdLimit(c: GoldenCase): readonly [number, number] | undefined {
+  const limit = c.numbers('dt_limit');
+  return limit && ([limit[0], limit[1]] as const);
+}
+
+/** D as (nHeads, 1) or (nHeads, headDim). */
+function skip(D: Tensor | undefined): Tensor | undefined {
+  return D && (D.shape.length === 1 ? withShape(D, D.shape[0], 1) : D);
+}
+
+/** ssd_scan: x, z (B, L, H, P), dt (B, L, H). */
+export const ssdScan: Adapter = async (c, run) => {
+  const { y, h } = await run('ssd', {
+    x: c.tensor('x'),
+    dtRaw: c.tensor('dt'),
+    dtBias: c.optional('dt_bias'),
+    dtSoftplus: c.boolean('dt_softplus'),
+    dtLimit: ssdLimit(c),
+    A: c.tensor('A'),
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    D: skip(c.optional('D')),
+    z: c.optional('z'),
+    h: c.optional('initial_states'),
+  });
+  return { out: y, final_state: h };
+};
+
+/** ssd_minimal: X already multiplied by Δ, A the log decay of every token. */
+export const ssdMinimal: Adapter = async (c, run) => {
+  const X = c.tensor('X');
+  const [batch, , nHeads, headDim] = X.shape;
+  const initial = c.optional('initial_states');
+  const { y, h } = await run('semiseparableChunked', {
+    x: X,
+    logDecay: c.tensor('A'),
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    h: initial && withShape(initial, batch, nHeads, headDim, c.tensor('B').shape[3]),
+    chunkLen: c.number('block_len', 64),
+  });
+  return { out: y, final_state: h };
+};
+
+/** segsum: exp of the sums of every stretch of x; a matrix with C·B = 1. */
+export const segsum: Adapter = async (c, run) => {
+  const x = c.tensor('x');
+  const seqlen = x.shape[x.shape.length - 1];
+  const nHeads = x.data.length / seqlen;
+  const logDecay = permute(withShape(x, 1, nHeads, seqlen), 'bhl', 'blh');
+  const ones = filled(x, 1, 1, seqlen, 1, 1);
+  const { M } = await run('semiseparableMatrix', {
+    x: filled(x, 0, 1, seqlen, nHeads, 1),
+    logDecay,
+    B: ones,
+    C: ones,
+  });
+  return { exp_segsum: withShape(M, ...x.shape, seqlen) };
+};
+
+/** ssd_chunk_pieces: what the chunks of the dual form compute on the way. dt (B, H, nChunks, Q), after softplus. */
+export const ssdChunkPieces: Adapter = async (c, run) => {
+  const x = c.tensor('x');
+  const [batch, seqlen, nHeads, headDim] = x.shape;
+  const dtChunks = c.tensor('dt');
+  const [, , nChunks, chunkLen] = dtChunks.shape;
+  const dt = withShape(permute(dtChunks, 'bhcq', 'bcqh'), batch, seqlen, nHeads);
+  const A = c.tensor('A');
+  const logDecay = { data: dt.data.map((v, i) => v * A.data[i % nHeads]), shape: dt.shape };
+  const scaled = {
+    data: x.data.map((v, i) => v * dt.data[Math.floor(i / headDim)]),
+    shape: x.shape,
+  };
+  const pieces = await run('semiseparableChunked', {
+    x: scaled,
+    logDecay,
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    h: c.optional('initial_states'),
+    chunkLen,
+  });
+  const whole = await run('ssdChunked', {
+    x,
+    dtRaw: dt,
+    dtSoftplus: false,
+    A,
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    D: skip(c.optional('D')),
+    z: c.optional('z'),
+    h: c.optional('initial_states'),
+    chunkLen,
+  });
+  const sums = permute(withShape(logDecay, batch, nChunks, chunkLen, nHeads), 'bcqh', 'bhcq');
+  for (let i = 0; i < sums.data.length; i++) if (i % chunkLen > 0) sums.data[i] += sums.data[i - 1];
+  return {
+    dA_cumsum: sums,
+    chunk_states: pieces.written,
+    prev_states: pieces.entering,
+    final_state: pieces.h,
+    out: whole.y,
+  };
+};
+
+/** simple_gla: the same recurrence with queries scaled and the state transposed. */
+export const simpleGla: Adapter = async (c, run) => {
+  const q = c.tensor('q');
+  const keyDim = q.shape[3];
+  const scale = c.text('scale') === 'K**-0.5' ? keyDim ** -0.5 : c.number('scale', 1);
+  const initial = c.optional('initial_state');
+  const { y, h } = await run('semiseparableChunked', {
+    x: c.tensor('v'),
+    logDecay: c.tensor('g'),
+    B: c.tensor('k'),
+    C: { data: q.data.map((v) => v * scale), shape: q.shape },
+    h: initial && permute(initial, 'bhkv', 'bhvk'),
+    chunkLen: 16,
+  });
+  return { out: y, final_state: permute(h, 'bhvk', 'bhkv') };
+};
+
+/** discrete_ssd: decay σ(−A_log), input not multiplied by any Δ. */
+export const discreteSsd: Adapter = async (c, run) => {
+  const { y, h } = await run('discreteSsd', {
+    x: c.tensor('X'),
+    a: c.tensor('A_log'),
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    h: c.optional('initial_states'),
+  });
+  return { out: y, final_state: h };
+};
+
+/** materialize_mixer: Discrete Mamba-2 as a matrix. */
+export const materializeMixer: Adapter = async (c, run) => {
+  const a = c.tensor('A_log');
+  const { M } = await run('discreteSsdMatrix', {
+    x: filled(a, 0, ...a.shape, 1),
+    a,
+    B: c.tensor('B'),
+    C: c.tensor('C'),
+    D: skip(c.optional('D')),
+  });
+  return { T: M };
+};
+
+/** mamba2_block: Mamba-2's mixer from its projected input (B, L, …) on. */
+export const mamba2Block: Adapter = async (c): Promise<Outputs> => {
+  const zxbcdt = c.tensor('zxbcdt');
+  const [batch, seqlen, width] = zxbcdt.shape;
+  const nHeads = c.tensor('A').data.length;
+  const headDim = c.number('headdim');
+  const nGroups = c.number('ngroups', 1);
+  const dSsm = nHeads * headDim;
+  const conv = c.tensor('conv1d_weight');
+  const [channels, dConv] = [conv.shape[0], conv.shape[conv.shape.length - 1]];
+  const dState = (channels - dSsm) / (2 * nGroups);
+  const dInner = dSsm + (width - 2 * dSsm - 2 * nGroups * dState - nHeads) / 2;
+  const normWeight = c.optional('rmsnorm_weight');
+  const identity = filled(zxbcdt, 0, dInner, dInner);
+  for (let i = 0; i < dInner; i++) identity.data[i * dInner + i] = 1;
+  const outProj = c.optional('outproj_weight') ?? identity;
+  const D = c.tensor('D');
+  const rows = Array.from({ length: batch }, (_, b) =>
+    mamba2Inner({
+      u: slice(zxbcdt, b),
+      weights: {
+        inProj: filled(D, 0, 0, 0), // applied already
+        convWeight: withShape(conv, channels, dConv),
+        convBias: c.optional('conv1d_bias'),
+        dtBias: c.tensor('dt_bias'),
+        ALog: { data: c.tensor('A').data.map((a) => log(-a)), shape: [nHeads] },
+        D,
+        normWeight,
+        outProj,
+        outProjBias: c.optional('outproj_bias'),
+      },
+      config: {
+        kind: 'mamba2',
+        dInner,
+        nHeads,
+        headDim,
+        nGroups,
+        dState,
+        dConv,
+        ...(normWeight && {
+          gatedNorm: {
+            eps: c.number('rmsnorm_eps', 1e-5),
+            groupSize: dSsm, // upstream's reference of this op does not group the norm
+            normBeforeGate: c.boolean('norm_before_gate'),
+          },
+        }),
+        dtLimit: ssdLimit(c),
+        hasDPerChannel: D.data.length > nHeads,
+        hasBias: false,
+        hasConvBias: true,
+      },
+      state: {},
+    }),
+  );
+  return { out: withShape(stack(rows), batch, seqlen, outProj.shape[0]) };
+};
