@@ -65,9 +65,9 @@ export class CheckpointError extends SelscanError {
 }
 
 /** Text from a file made safe to print: control characters shown as escapes, long texts cut. */
-export function printable(text: string, most = 400): string {
+export function printable(text: string, most = 500): string {
   const safe = text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return safe.length > most ? `${safe.slice(0, most)}…` : safe;

@@ -29,6 +29,19 @@ export async function filesFromFolder(folder: string): Promise<ModelFiles> {
   };
 }
 
+/**
+ * A folder by its path, or one file of it.
+ * @throws CheckpointError with code NotFound when there is neither.
+ */
+export async function filesFromPath(path: string): Promise<{ files: ModelFiles; file?: string }> {
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isDirectory()) return { files: await filesFromFolder(path) };
+  const isThere = (await lstat(path).catch(() => undefined)) !== undefined;
+  if (!isThere)
+    throw new CheckpointError('NotFound', path, 'no such file or folder; check the path');
+  return { files: await filesFromFolder(dirname(resolve(path))), file: basename(path) };
+}
+
 /** `…/models--org--name` for a snapshot folder of the hub's cache, else undefined. */
 function hubCacheRoot(root: string): string | undefined {
   const snapshots = dirname(root);

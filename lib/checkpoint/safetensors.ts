@@ -53,16 +53,23 @@ export async function readHeader(source: ByteSource): Promise<SafetensorsHeader>
 
 /** What a file is that begins like this, if it is something people mistake for a checkpoint. */
 function looksLike(start: Uint8Array): string | undefined {
+  const begins = (...wanted: number[]) => wanted.every((byte, i) => start[i] === byte);
   const text = String.fromCharCode(...start.subarray(0, 64)).trimStart();
-  const bytes = (...wanted: number[]) => wanted.every((byte, i) => start[i] === byte);
-  if (bytes(0x50, 0x4b)) return 'a zip archive (a PyTorch file?); convert it to safetensors';
-  if (bytes(0x1f, 0x8b)) return 'a gzip file';
-  if (bytes(0x80) && start[1] <= 5) return 'a Python pickle; convert it to safetensors';
-  if (bytes(0x89, 0x48, 0x44, 0x46)) return 'an HDF5 file';
+  if (begins(0x50, 0x4b, 0x03, 0x04) || begins(0x50, 0x4b, 0x05, 0x06)) {
+    return 'a zip archive (a PyTorch file?); convert it to safetensors';
+  }
+  if (begins(0x1f, 0x8b, 0x08)) return 'a gzip file';
+  if (begins(0x89, 0x48, 0x44, 0x46)) return 'an HDF5 file';
+  // a pickle's protocol is followed by an opcode, a header length of a few kilobytes by zeros
+  if (begins(0x80) && start[1] <= 5 && start[2] !== 0) {
+    return 'a Python pickle; convert it to safetensors';
+  }
   if (text.startsWith('GGUF')) return 'a GGUF file';
   if (text.startsWith('version https://git-lfs')) return 'a Git LFS pointer; run git lfs pull';
-  if (text.startsWith('<')) return 'an HTML or XML page; download the file itself';
-  if (text.startsWith('{') || text.startsWith('[')) return 'a JSON text';
+  if (/^<(!doctype|html|head|body|\?xml)/i.test(text)) {
+    return 'an HTML or XML page; download the file itself';
+  }
+  if (/^[{[]\s*["{[\]}]/.test(text)) return 'a JSON text';
   return undefined;
 }
 

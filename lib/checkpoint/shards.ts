@@ -113,14 +113,17 @@ function missingShard(indexName: string, shard: string): CheckpointError {
   return new CheckpointError('ShardMissing', indexName, `shard "${shard}" is missing; download it`);
 }
 
-/** What a file that is refused unread should be turned into. */
+/** The error of a file that is refused unread, with the way out for PyTorch's. */
 export function refusePickle(name: string): CheckpointError {
+  const convert =
+    'it can run code when it is loaded; convert it: python -c "import torch, safetensors.torch as s; ' +
+    `d = torch.load('${name.replaceAll("'", '')}', weights_only=True); ` +
+    "s.save_file({k: v.clone() for k, v in d.items()}, 'model.safetensors')\"";
+  const isPyTorch = /\.(bin|pt|pth|ckpt|pkl|pickle)$/i.test(name);
   return new CheckpointError(
     'UnsafeFormat',
     name,
-    'refused unread: such files can run code or hide their size; convert to safetensors, e.g. python -c ' +
-      '"import torch, safetensors.torch as s; s.save_file({k: v.clone().contiguous() for k, v in ' +
-      "torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors')\"",
+    `refused unread: ${isPyTorch ? convert : 'only .safetensors files are read; convert or unpack it'}`,
   );
 }
 

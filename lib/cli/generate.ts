@@ -1,0 +1,175 @@
+/** `selscan generate`: decodes chains and streams them. */
+
+import { type Command, Option } from 'commander';
+import { ConfigError } from '../../reference/errors.ts';
+import { type EndEvent, generate, type Prompt } from '../decode/generate.ts';
+import type { GenerateOptions } from '../decode/options.ts';
+import { loadModel } from '../loadModel.ts';
+import { type Context, checkBackend } from './context.ts';
+import { readPrompts } from './files.ts';
+import { parseInteger, parseLogitBias, parseNumber, parseTexts } from './options.ts';
+import { formatCount, type Terminal, terminalText } from './terminal.ts';
+
+interface Flags extends Omit<GenerateOptions, 'backend' | 'signal' | 'trace'> {
+  model: string;
+  prompt?: string;
+  prompts?: string;
+  backend: string;
+  threads: number;
+  json?: boolean;
+}
+
+export function addGenerate(program: Command, context: Context): void {
+  sampling(
+    program
+      .command('generate')
+      .description('decode chains of tokens from one prompt or many')
+      .requiredOption('--model <dir>', 'folder of the checkpoint, in Hugging Face layout')
+      .option('--prompt <text>', 'text to continue; empty for the begin token alone')
+      .option('--prompts <file>', 'file with a line {"prompt": …} for every prompt')
+      .option('--samples <n>', 'chains per prompt', parseInteger, 1)
+      .option('--max-tokens <n>', 'new tokens per chain, at most', parseInteger, 256)
+      .option('--stop <text>', 'text that ends a chain (may be given again)', parseTexts, []),
+  )
+    .addOption(new Option('--backend <name>', 'what computes').default('reference'))
+    .option('--threads <n>', 'threads of the backend', parseInteger, 1)
+    .option('--json', 'one JSON object per finished sample, then a summary')
+    .action((flags: Flags) => run(flags, context));
+}
+
+/** The options that decide how a token is drawn, in the order in which they act. */
+export function sampling(command: Command): Command {
+  return command
+    .option(
+      '--logit-bias <id=bias>',
+      'added to one logit; -inf bans (may be given again)',
+      parseLogitBias,
+    )
+    .option(
+      '--repetition-penalty <r>',
+      'divides logits of tokens seen before; 1 is off',
+      parseNumber,
+      1,
+    )
+    .option('--temperature <t>', 'divides all logits; 0 takes the likeliest token', parseNumber, 1)
+    .option('--top-k <k>', 'keep the k likeliest tokens; 0 is off', parseInteger, 0)
+    .option('--top-p <p>', 'keep the fewest tokens with this probability; 1 is off', parseNumber, 1)
+    .option(
+      '--min-p <m>',
+      'keep tokens this likely, as a share of the likeliest; 0 is off',
+      parseNumber,
+      0,
+    )
+    .option('--seed <s>', 'makes every draw', parseInteger, 0);
+}
+
+/** Flags of the options that {@link sampling} adds. */
+export type SamplingFlags = Pick<
+  GenerateOptions,
+  'logitBias' | 'repetitionPenalty' | 'temperature' | 'topK' | 'topP' | 'minP' | 'seed'
+>;
+
+/** Only the sampling options of a command's flags. */
+export function samplingOptions(flags: SamplingFlags): SamplingFlags {
+  const { logitBias, repetitionPenalty, temperature, topK, topP, minP, seed } = flags;
+  const options = { logitBias, repetitionPenalty, temperature, topK, topP, minP, seed };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
+  checkBackend(flags.backend, flags.threads);
+  const prompts = await promptsOf(flags);
+  const loaded = await loadModel(flags.model, { signal });
+  for (const warning of loaded.warnings) terminal.err(`warning: ${terminalText(warning)}\n`);
+  const options: GenerateOptions = {
+    ...samplingOptions(flags),
+    samples: flags.samples,
+    maxTokens: flags.maxTokens,
+    stop: flags.stop,
+    signal,
+  };
+  const show = flags.json ? showJson(terminal) : showText(terminal, prompts, flags.samples ?? 1);
+  const start = performance.now();
+  let tokens = 0;
+  let samples = 0;
+  for await (const event of generate(loaded, prompts, options)) {
+    if (event.kind === 'token') {
+      tokens++;
+      show.token(event.text);
+    } else {
+      samples++;
+      show.end(event);
+    }
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const { precision } = loaded.model;
+  const summary = {
+    prompts: prompts.length,
+    samples,
+    tokens,
+    seconds,
+    tokensPerSecond: tokens / seconds,
+    backend: flags.backend,
+    precision,
+    seed: flags.seed ?? 0,
+  };
+  if (flags.json) terminal.out(`${JSON.stringify({ summary })}\n`);
+  else {
+    const rate = formatCount(summary.tokensPerSecond);
+    terminal.err(
+      `${formatCount(tokens)} tokens in ${seconds.toFixed(2)} s: ${rate} tokens/s on ${flags.backend} (${precision})\n`,
+    );
+  }
+}
+
+async function promptsOf({ prompt, prompts }: Flags): Promise<Prompt[]> {
+  if ((prompt === undefined) === (prompts === undefined)) {
+    throw new ConfigError('prompt: expected either --prompt or --prompts', 'Usage');
+  }
+  return prompts === undefined ? [prompt as string] : readPrompts(prompts);
+}
+
+interface Show {
+  token(text: string): void;
+  end(event: EndEvent): void;
+}
+
+function showJson(terminal: Terminal): Show {
+  return {
+    token: () => {},
+    end: ({ prompt, sample, text, tokens, finishReason, stop, logprob }) => {
+      const line = {
+        prompt,
+        sample,
+        text,
+        tokens,
+        finishReason,
+        ...(stop !== undefined && { stop }),
+        logprob,
+      };
+      terminal.out(`${JSON.stringify(line)}\n`);
+    },
+  };
+}
+
+/** One chain is streamed; of several, each is shown when it ends. */
+function showText(terminal: Terminal, prompts: readonly Prompt[], samples: number): Show {
+  const isSingle = prompts.length * samples === 1;
+  const opening = (prompt: Prompt) =>
+    typeof prompt === 'string' ? terminal.style('dim', terminalText(prompt)) : '';
+  if (isSingle) terminal.out(opening(prompts[0]));
+  return {
+    token: (text) => {
+      if (isSingle) terminal.out(terminalText(text));
+    },
+    end: ({ prompt, sample, text, rest, finishReason }) => {
+      if (isSingle) terminal.out(`${terminalText(rest)}\n`);
+      else {
+        const title = `prompt ${prompt}, sample ${sample} (${finishReason})`;
+        terminal.out(
+          `${terminal.style('bold', title)}\n${opening(prompts[prompt])}${terminalText(text)}\n\n`,
+        );
+      }
+    },
+  };
+}

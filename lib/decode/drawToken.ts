@@ -1,0 +1,70 @@
+/** One draw: from a model's logits to a token, by the plan's options and a replayable random number. */
+
+import { SelscanError } from '../../reference/errors.ts';
+import { uniform } from '../../reference/philox.ts';
+import { chooseToken, filterLogits, greedyToken, logprobOf } from '../../reference/sampling.ts';
+import type { Vector } from '../../reference/tensor.ts';
+import type { Trace } from '../../reference/trace.ts';
+import type { DecodePlan } from './options.ts';
+
+/** Where a draw stands: which chain, and what it has seen. */
+export interface DrawPlace {
+  /** Index of the prompt, and of the chain among its samples. */
+  prompt: number;
+  sample: number;
+  /** Prompt and output so far; the drawn token takes the position after them. */
+  seen: readonly number[];
+  /** The model's logits for that position. Shape (vocabRows). */
+  logits: Vector;
+}
+
+export interface DrawnToken {
+  token: number;
+  /** ln of its probability under the model itself, over all vocabRows. */
+  logprob: number;
+  /** ln of the probability with which it was drawn; 0 at temperature 0. */
+  filteredLogprob: number;
+}
+
+/**
+ * Draws a token below vocabSize: rows of padding are no tokens.
+ * @throws SelscanError with code NonFiniteLogits when the model's logits are not all finite.
+ */
+export function drawToken(
+  place: DrawPlace,
+  plan: DecodePlan,
+  vocabSize: number,
+  trace?: Trace,
+): DrawnToken {
+  const { prompt, sample, seen, logits } = place;
+  const position = seen.length;
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isFinite(logits[i])) continue;
+    throw new SelscanError(
+      'NonFiniteLogits',
+      `logits: expected finite numbers, got ${logits[i]} for token ${i} at position ${position}; ` +
+        'the weights or the state are broken',
+    );
+  }
+  const row = { data: logits.subarray(0, vocabSize), shape: [1, vocabSize] };
+  const { logits: filtered } = filterLogits({ logits: row, steps: plan.steps, previous: [seen] });
+  const u = plan.isGreedy
+    ? undefined
+    : uniform({ seed: plan.seed, problem: prompt, sample, position, purpose: 'token' });
+  const choice =
+    u === undefined ? greedyToken({ logits: filtered }) : chooseToken({ logits: filtered, u: [u] });
+  const [token] = choice.tokens;
+  const [filteredLogprob] = choice.logprobs;
+  const logprob = logprobOf(logits, token);
+  trace?.({
+    kind: 'sampler',
+    position,
+    logits: logits.slice(),
+    filtered: filtered.data,
+    ...(u !== undefined && { u }),
+    token,
+    logprob,
+    filteredLogprob,
+  });
+  return { token, logprob, filteredLogprob };
+}

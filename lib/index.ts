@@ -1,0 +1,33 @@
+/** selscan: load a model, decode with it, score with it, look inside. */
+
+export type { BackendInfo, Executor, Row } from '../backends/types.ts';
+export type { ModelConfig } from '../reference/config.ts';
+export {
+  BackendError,
+  ConfigError,
+  SelscanError,
+  ShapeError,
+  UnsupportedError,
+} from '../reference/errors.ts';
+export type { Precision, Tensor, Vector } from '../reference/tensor.ts';
+export type { Trace, TraceEvent } from '../reference/trace.ts';
+export { type CheckpointCode, CheckpointError } from './checkpoint/errors.ts';
+export type { BlobFiles, BlobLike } from './checkpoint/files.ts';
+export {
+  collect,
+  type EndEvent,
+  type FinishReason,
+  type GenerateEvent,
+  generate,
+  type Prompt,
+  type TokenEvent,
+} from './decode/generate.ts';
+export type { GenerateOptions } from './decode/options.ts';
+export { restoreState, saveState } from './decode/savedState.ts';
+export { type Score, type ScoreOptions, score } from './decode/score.ts';
+export { type StepTrace, type TraceStepOptions, traceStep } from './decode/traceStep.ts';
+export { type Inspection, type InspectOptions, inspect } from './inspect.ts';
+export { type LoadedModel, type LoadModelOptions, loadModel } from './loadModel.ts';
+export { fromNdarray, ops, toNdarray } from './ndarray.ts';
+export type { ChatMessage, ChatTemplate } from './tokenizer/chatTemplate.ts';
+export type { Tokenizer } from './tokenizer/tokenizer.ts';

@@ -1,0 +1,201 @@
+/** What a checkpoint is, from its headers alone; and whether a run could open it. */
+
+import { type ModelConfig, stateSize } from '../reference/config.ts';
+import { step, weightShapes } from '../reference/model.ts';
+import { newState } from '../reference/state.ts';
+import { sizeOf } from '../reference/tensor.ts';
+import { readDescription } from './checkpoint/config.ts';
+import { CheckpointError } from './checkpoint/errors.ts';
+import type { Family } from './checkpoint/families/shared.ts';
+import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/files.ts';
+import { INDEX_FILE, isUnsafeName, refusePickle, TensorSet } from './checkpoint/shards.ts';
+import { planWeights } from './checkpoint/weights.ts';
+import { loadFromFiles, readText } from './loadModel.ts';
+import { TOKENIZER_FILE } from './tokenizer/tokenizer.ts';
+
+export interface InspectOptions {
+  /** Whether to open everything as a run would: all weights, the tokenizer, one token decoded. Default false. */
+  load?: boolean;
+}
+
+/** What a checkpoint, or a part of one, is. Parts that are not there are left out. */
+export interface Inspection {
+  kind: 'model' | 'tensors' | 'config' | 'tokenizer';
+  family?: Family;
+  /** Layers by the kind of their mixer, e.g. `{ mamba2: 24, attention: 4 }`. */
+  layers?: Record<string, number>;
+  dModel?: number;
+  vocabSize?: number;
+  /** Longest sequence in tokens, where there is a limit. */
+  contextLength?: number;
+  /** Numbers in the weights; a tied head counts once. */
+  parameters?: number;
+  /** Convolution and SSM state of one sequence, in float32; the Float64 reference takes twice that. */
+  stateBytes?: number;
+  /** Keys and values that each token adds, in float32. */
+  kvBytesPerToken?: number;
+  /** Tensors in the files. */
+  tensors?: number;
+  /** Bytes of the tensors, and by their dtype. */
+  bytes?: number;
+  bytesByDtype?: Record<string, number>;
+  /** One more than the largest token id of the tokenizer. */
+  tokenizerSize?: number;
+  bosToken?: number;
+  eosTokens?: number[];
+  warnings: string[];
+}
+
+/**
+ * Says what a folder, or one file of it, holds.
+ * @param source the folder's files.
+ * @param file judge this file alone: a .safetensors, an index, a config.json or a tokenizer.json.
+ * @throws CheckpointError when it is not sound.
+ */
+export async function inspectFiles(
+  files: ModelFiles,
+  { load = false }: InspectOptions = {},
+  file?: string,
+): Promise<Inspection> {
+  if (file !== undefined) return inspectOne(files, file);
+  const names = await files.list();
+  const hasConfig = names.includes('config.json');
+  const hasTensors = names.some((name) => name.endsWith('.safetensors') || name === INDEX_FILE);
+  if (hasConfig && (hasTensors || names.some(isUnsafeName))) return inspectModel(files, load);
+  if (hasTensors) return withTensorSet(files, describeTensors);
+  if (hasConfig) return inspectConfig(files);
+  if (names.includes(TOKENIZER_FILE)) return inspectTokenizer(files);
+  const gguf = names.find((name) => name.endsWith('.gguf'));
+  if (gguf) throw unsupportedGguf(gguf);
+  const unsafe = names.find(isUnsafeName);
+  if (unsafe) throw refusePickle(unsafe);
+  throw new CheckpointError(
+    'NotFound',
+    files.name,
+    'expected config.json, *.safetensors or tokenizer.json; is this a model?',
+  );
+}
+
+/**
+ * Says what files in memory hold; see `selscan inspect` for folders.
+ * @throws CheckpointError when they are not sound.
+ */
+export async function inspect(
+  source: string | BlobFiles,
+  options: InspectOptions = {},
+): Promise<Inspection> {
+  if (typeof source !== 'string') return inspectFiles(filesFromBlobs(source), options);
+  const { filesFromPath } = await import('./checkpoint/nodeFiles.ts');
+  const { files, file } = await filesFromPath(source);
+  return inspectFiles(files, options, file);
+}
+
+function unsupportedGguf(name: string): CheckpointError {
+  return new CheckpointError('UnsupportedFormat', name, 'GGUF files cannot be read yet');
+}
+
+async function inspectOne(files: ModelFiles, file: string): Promise<Inspection> {
+  if (isUnsafeName(file)) throw refusePickle(file);
+  if (file.endsWith('.gguf')) throw unsupportedGguf(file);
+  if (file === 'config.json') return inspectConfig(files);
+  if (file === TOKENIZER_FILE) return inspectTokenizer(files);
+  if (file.endsWith('.safetensors')) {
+    return withTensorSet(files, describeTensors, () => TensorSet.openFile(files, file));
+  }
+  if (file.endsWith('.safetensors.index.json')) {
+    return withTensorSet(files, describeTensors, () => TensorSet.openIndex(files, file));
+  }
+  throw new CheckpointError(
+    'NotACheckpoint',
+    file,
+    'expected .safetensors, its index, config.json or tokenizer.json',
+  );
+}
+
+async function withTensorSet<T>(
+  files: ModelFiles,
+  use: (tensors: TensorSet) => T | Promise<T>,
+  open = () => TensorSet.open(files),
+): Promise<T> {
+  const tensors = await open();
+  try {
+    return await use(tensors);
+  } finally {
+    await tensors.close();
+  }
+}
+
+function describeTensors(tensors: TensorSet): Inspection {
+  const bytesByDtype: Record<string, number> = {};
+  let count = 0;
+  let bytes = 0;
+  for (const name of tensors.names()) {
+    const { dtype, begin, end } = tensors.entry(name);
+    bytesByDtype[dtype] = (bytesByDtype[dtype] ?? 0) + end - begin;
+    bytes += end - begin;
+    count++;
+  }
+  return { kind: 'tensors', tensors: count, bytes, bytesByDtype, warnings: [] };
+}
+
+async function inspectConfig(
+  files: ModelFiles,
+  tensorNames: readonly string[] = [],
+): Promise<Inspection> {
+  const { family, config, bosToken, eosTokens, warnings } = await readDescription(
+    files,
+    tensorNames,
+  );
+  return {
+    kind: 'config',
+    family,
+    ...describeConfig(config),
+    ...(bosToken !== undefined && { bosToken }),
+    eosTokens,
+    warnings,
+  };
+}
+
+function describeConfig(config: ModelConfig) {
+  const layers: Record<string, number> = {};
+  for (const { mixer } of config.layers) layers[mixer.kind] = (layers[mixer.kind] ?? 0) + 1;
+  const { fixed, perToken } = stateSize(config);
+  const parameters = [...weightShapes(config).values()].reduce(
+    (sum, shape) => sum + sizeOf(shape),
+    0,
+  );
+  return {
+    layers,
+    dModel: config.dModel,
+    vocabSize: config.vocabSize,
+    ...(config.contextLength !== undefined && { contextLength: config.contextLength }),
+    parameters,
+    stateBytes: 4 * fixed,
+    kvBytesPerToken: 4 * perToken,
+  };
+}
+
+async function inspectTokenizer(files: ModelFiles): Promise<Inspection> {
+  const { tokenizer } = await readText(files);
+  return { kind: 'tokenizer', tokenizerSize: tokenizer?.size, warnings: [] };
+}
+
+async function inspectModel(files: ModelFiles, load: boolean): Promise<Inspection> {
+  const inspection = await withTensorSet(files, async (tensors): Promise<Inspection> => {
+    const names = [...tensors.names()];
+    planWeights(tensors, await readDescription(files, names));
+    const described = await inspectConfig(files, names);
+    return { ...describeTensors(tensors), ...described, kind: 'model' };
+  });
+  if (!load) return inspection;
+  const { model, config, tokenizer, bosToken = 0 } = await loadFromFiles(files);
+  const logits = step(model, newState(config, model.precision), bosToken);
+  if (!logits.every(Number.isFinite)) {
+    throw new CheckpointError(
+      'NonFinite',
+      files.name,
+      `token ${bosToken} gives logits that are not finite`,
+    );
+  }
+  return { ...inspection, ...(tokenizer && { tokenizerSize: tokenizer.size }) };
+}
