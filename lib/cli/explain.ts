@@ -12,16 +12,18 @@ import {
   summariseSampler,
   summariseSsm,
 } from '../decode/summary.ts';
+import { StreamingText } from '../decode/text.ts';
 import { traceStep } from '../decode/traceStep.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import type { Context } from './context.ts';
 import { type SamplingFlags, sampling, samplingOptions } from './generate.ts';
-import { parseInteger } from './options.ts';
+import { parseInteger, parseTokens } from './options.ts';
 import { formatTable, type Terminal, terminalText } from './terminal.ts';
 
 interface Flags extends SamplingFlags {
   model: string;
-  prompt: string;
+  prompt?: string;
+  tokens?: number[];
   layer?: number;
   token?: number;
   json?: boolean;
@@ -35,7 +37,8 @@ export function addExplain(program: Command, context: Context): void {
         'show one decode step from the inside: what is forgotten, written, looked at, drawn',
       )
       .requiredOption('--model <dir>', 'folder of the checkpoint, in Hugging Face layout')
-      .requiredOption('--prompt <text>', 'text to take in')
+      .option('--prompt <text>', 'text to take in')
+      .option('--tokens <ids>', 'token ids to take in instead, literally: 1,2,3', parseTokens)
       .option('--layer <n>', 'show this layer in detail, counted from 0', parseInteger)
       .option(
         '--token <n>',
@@ -48,6 +51,10 @@ export function addExplain(program: Command, context: Context): void {
 }
 
 async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
+  const prompt = flags.prompt ?? flags.tokens;
+  if (prompt === undefined || (flags.prompt !== undefined && flags.tokens !== undefined)) {
+    throw new ConfigError('prompt: expected either --prompt or --tokens', 'Usage');
+  }
   const loaded = await loadModel(flags.model, { signal });
   const nLayers = loaded.config.layers.length;
   if (flags.layer !== undefined && !(flags.layer >= 0 && flags.layer < nLayers)) {
@@ -59,7 +66,7 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
     ...samplingOptions(flags),
     ...(flags.token !== undefined && { position: flags.token }),
   };
-  const step = traceStep(loaded, flags.prompt, options);
+  const step = traceStep(loaded, prompt, options);
   const events = step.events.filter(
     (event) => !('layer' in event) || flags.layer === undefined || event.layer === flags.layer,
   );
@@ -117,19 +124,23 @@ class Printer {
     this.#line(this.#terminal.style('bold', text));
   }
 
-  /** A token as its text in quotes, or its id where it has none. */
-  #text(token: number): string {
-    const text = this.#loaded.tokenizer?.decode([token]);
+  /** A token after `before` others of the prompt: its text in quotes, or its id where it has none. */
+  #text(token: number, before: number): string {
+    const { tokenizer } = this.#loaded;
+    const stream = tokenizer && new StreamingText(tokenizer, this.#tokens.slice(0, before));
+    const text = stream?.push(token);
     return text ? JSON.stringify(terminalText(text)) : `<${token}>`;
+  }
+
+  /** The prompt's token at a position. */
+  #at(position: number): string {
+    return this.#text(this.#tokens[position], position);
   }
 
   title(position: number): void {
     const { family, config } = this.#loaded;
-    const before = this.#tokens
-      .slice(0, position)
-      .map((token) => this.#text(token))
-      .join(' ');
-    const token = this.#terminal.style('inverse', this.#text(this.#tokens[position]));
+    const before = Array.from({ length: position }, (_, i) => this.#at(i)).join(' ');
+    const token = this.#terminal.style('inverse', this.#at(position));
     this.#line(
       `${family}, ${config.layers.length} layers, position ${position}: ${before} ${token}`,
     );
@@ -147,16 +158,16 @@ class Printer {
       this.#heading(`layer ${event.layer}: attention, what each head looks at`);
       for (const { head, lookedAt } of summariseAttention(event).heads) {
         const parts = lookedAt.map(
-          ({ position, weight }) => `${this.#text(this.#tokens[position])} ${percent(weight)}`,
+          ({ position, weight }) => `${this.#at(position)} ${percent(weight)}`,
         );
         this.#line(`  head ${String(head).padEnd(3)} ${parts.join(', ')}`);
       }
     }
-    if (event.kind === 'sampler') this.#sampler(summariseSampler(event));
+    if (event.kind === 'sampler') this.#sampler(summariseSampler(event), event.position);
   }
 
   #ssm(summary: SsmSummary, mixer: string, inDetail: boolean): void {
-    const { dt, halfLife, before, kept, forgotten, written, after, gate } = summary;
+    const { dt, halfLife, before, kept, forgotten, written, after, read, gate } = summary;
     if (mixer !== 'discreteMamba2')
       this.#line(`  Δ          ${range(dt)}  (a large Δ forgets and writes)`);
     this.#line(`  half-life  ${range(halfLife)}  tokens, at this Δ`);
@@ -164,7 +175,10 @@ class Printer {
     const share =
       before > 0 ? ` (kept ${short(kept)}, forgot ${short(forgotten)})` : ' (empty before)';
     this.#line(`  state      |h| ${short(before)} → ${short(after)}${share}`);
-    this.#line(`  written    |Δ·B·x| ${short(written)}`);
+    this.#line(
+      `  written    ${mixer === 'discreteMamba2' ? '|B·x|' : '|Δ·B·x|'} ${short(written)}`,
+    );
+    this.#line(`  read       |C·h| ${short(read)}`);
     this.#line(`  gate       silu(z) ${range(gate)}`);
     if (!inDetail) return;
     const rows = summary.busiest.map((head) => [
@@ -192,17 +206,17 @@ class Printer {
     this.#line(formatTable([titles, ...indented]));
   }
 
-  #sampler({ u, token, kept, candidates }: SamplerSummary): void {
+  #sampler({ u, token, kept, candidates }: SamplerSummary, position: number): void {
     const drawn = u === undefined ? 'the likeliest is taken' : `u = ${u.toFixed(6)} falls on`;
     this.#heading(
-      `next token: ${kept} of ${this.#loaded.config.vocabSize} left, ${drawn} ${this.#text(token)}`,
+      `next token: ${kept} of ${this.#loaded.config.vocabSize} left, ${drawn} ${this.#text(token, position)}`,
     );
     const rows = candidates.map((candidate) => {
       const mark = candidate.token === token ? '→' : ' ';
       const cumulative = u === undefined ? '' : candidate.cumulative.toFixed(6);
       const { probability, filtered } = candidate;
       return [
-        `  ${mark} ${this.#text(candidate.token)}`,
+        `  ${mark} ${this.#text(candidate.token, position)}`,
         percent(probability),
         percent(filtered),
         cumulative,

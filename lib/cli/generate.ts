@@ -157,10 +157,16 @@ function showText(terminal: Terminal, prompts: readonly Prompt[], samples: numbe
   const isSingle = prompts.length * samples === 1;
   const opening = (prompt: Prompt) =>
     typeof prompt === 'string' ? terminal.style('dim', terminalText(prompt)) : '';
-  if (isSingle) terminal.out(opening(prompts[0]));
+  let isOpen = false;
+  const open = () => {
+    if (!isOpen) terminal.out(opening(prompts[0]));
+    isOpen = true;
+  };
   return {
     token: (text) => {
-      if (isSingle) terminal.out(terminalText(text));
+      if (!isSingle) return;
+      open();
+      terminal.out(terminalText(text));
     },
     end: ({ prompt, sample, text, rest, finishReason }) => {
       if (isSingle) terminal.out(`${terminalText(rest)}\n`);

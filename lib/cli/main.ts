@@ -67,9 +67,9 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0; // help or version was shown
-      const help = error.code === 'commander.help' ? '; see selscan --help' : '';
       const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-      terminal.err(`error Usage: ${message}${help}\n`);
+      const isBare = error.code === 'commander.help'; // no command at all
+      terminal.err(isBare ? program.helpInformation() : `error Usage: ${message}; see --help\n`);
       return 2;
     }
     if (error instanceof SelscanError && error.code === 'Aborted') return 130;

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { encodeSafetensors } from '../checkpoint/tensorFile.ts';
 import { score } from '../decode/score.ts';
+import { StreamingText } from '../decode/text.ts';
 import { loadModel } from '../loadModel.ts';
 import { type Context, checkBackend } from './context.ts';
 import { writeAtomically } from './files.ts';
@@ -49,8 +50,9 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
     return;
   }
   const total = logprobs.reduce<number>((sum, x) => sum + (x ?? 0), 0);
+  const stream = loaded.tokenizer && new StreamingText(loaded.tokenizer, []);
   const rows = tokens.map((token, i) => [
-    JSON.stringify(terminalText(loaded.tokenizer?.decode([token]) ?? '')),
+    JSON.stringify(terminalText(stream?.push(token) ?? '')),
     String(token),
     logprobs[i] === null ? '–' : (logprobs[i] as number).toFixed(4),
   ]);

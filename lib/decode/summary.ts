@@ -19,6 +19,8 @@ export interface SsmSummary {
   forgotten: number;
   written: number;
   after: number;
+  /** Size of what was read along C, before skip and gate. */
+  read: number;
   /** silu(z), by which the output is multiplied. */
   gate: Spread;
   /** The heads into which most was written, the most first. */
@@ -59,6 +61,8 @@ export function halfLifeOf(decay: number): number {
 export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
   const [nHeads, headDim, dState] = trace.hBefore.shape;
   const perHead = trace.decay.shape[1];
+  const [nGroups] = trace.C.shape;
+  let read = 0;
   const heads: HeadSummary[] = [];
   const halfLives: number[] = [];
   let forgotten = 0;
@@ -75,6 +79,15 @@ export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
       own.written += (after - kept) ** 2;
       own.after += after ** 2;
       forgotten += (before - kept) ** 2;
+    }
+    const group = Math.floor(head / (nHeads / nGroups));
+    for (let p = 0; p < headDim; p++) {
+      let y = 0;
+      for (let n = 0; n < dState; n++) {
+        y +=
+          trace.C.data[group * dState + n] * trace.hAfter.data[(head * headDim + p) * dState + n];
+      }
+      read += y ** 2;
     }
     const decays = trace.decay.data.subarray(head * perHead, (head + 1) * perHead);
     const ownHalfLives = Array.from(decays, halfLifeOf);
@@ -97,6 +110,7 @@ export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
     forgotten: Math.sqrt(forgotten),
     written: total('written'),
     after: total('after'),
+    read: Math.sqrt(read),
     gate: spreadOf(trace.gate.data),
     busiest: heads.sort((a, b) => b.written - a.written).slice(0, most),
   };

@@ -1,0 +1,99 @@
+/** Comparing tensors: a difference is an error with the worst element in it, and NaN is never equal. */
+
+import { SelscanError } from '../../reference/errors.ts';
+import type { Tensor } from '../../reference/tensor.ts';
+
+/** Two tensors differ by more than is allowed. */
+export class DifferenceError extends SelscanError {
+  constructor(message: string) {
+    super('Difference', message);
+  }
+}
+
+/** How far apart two numbers may be: |got − want| ≤ absolute + relative·|want|, or one number per element. */
+export interface Tolerance {
+  absolute?: number;
+  relative?: number;
+  perElement?: ArrayLike<number>;
+}
+
+/** Where an element stands: [1, 0, 3]. */
+function indexOf(flat: number, shape: readonly number[]): string {
+  const index: number[] = [];
+  let rest = flat;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return `[${index.join(', ')}]`;
+}
+
+function expectSameShape(name: string, got: Tensor, want: Tensor): void {
+  if (got.shape.join() !== want.shape.join()) {
+    throw new DifferenceError(
+      `${name}: expected shape [${want.shape.join(', ')}], got [${got.shape.join(', ')}]`,
+    );
+  }
+}
+
+/**
+ * @returns the largest difference as a share of what is allowed, ≤ 1.
+ * @throws DifferenceError naming the worst element, where one is off by more than allowed or is NaN.
+ */
+export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: Tolerance): number {
+  expectSameShape(name, got, want);
+  const { absolute = 0, relative = 0, perElement } = tolerance;
+  let worst = 0;
+  let at = -1;
+  for (let i = 0; i < want.data.length; i++) {
+    if (Object.is(got.data[i], want.data[i]) && !Number.isNaN(got.data[i])) continue;
+    const allowed = absolute + relative * Math.abs(want.data[i]) + (perElement?.[i] ?? 0);
+    const off = Math.abs(got.data[i] - want.data[i]);
+    const share = off === 0 ? 0 : off / allowed;
+    if (!(share <= worst)) {
+      // also when share is NaN: then it stays the worst
+      if (!Number.isNaN(worst)) [worst, at] = [share, i];
+    }
+  }
+  if (!(worst <= 1)) {
+    const off = Math.abs(got.data[at] - want.data[at]);
+    const allowed = absolute + relative * Math.abs(want.data[at]) + (perElement?.[at] ?? 0);
+    throw new DifferenceError(
+      `${name}: off by ${off.toExponential(3)}, allowed ${allowed.toExponential(3)}, ` +
+        `at element ${indexOf(at, want.shape)} of [${want.shape.join(', ')}]: ` +
+        `want ${want.data[at]}, got ${got.data[at]}`,
+    );
+  }
+  return worst;
+}
+
+/** @throws DifferenceError unless all elements are the same bits; NaN equals NaN here, 0 is not −0. */
+export function expectSameBits(name: string, got: Tensor, want: Tensor): void {
+  expectSameShape(name, got, want);
+  for (let i = 0; i < want.data.length; i++) {
+    if (Object.is(got.data[i], want.data[i])) continue;
+    throw new DifferenceError(
+      `${name}: expected the same bits, at element ${indexOf(i, want.shape)} of ` +
+        `[${want.shape.join(', ')}]: want ${want.data[i]}, got ${got.data[i]}`,
+    );
+  }
+}
+
+/** Whether a value of an op's input or output is a tensor. */
+export function isTensor(value: unknown): value is Tensor {
+  const data = (value as Tensor | undefined)?.data;
+  return data instanceof Float64Array || data instanceof Float32Array;
+}
+
+/** {@link expectSameBits} for all tensors of two outputs. */
+export function expectSameOutputs(got: object, want: object): void {
+  for (const [name, value] of Object.entries(want)) {
+    const other = (got as Record<string, unknown>)[name];
+    if (isTensor(value) && isTensor(other)) expectSameBits(name, other, value);
+    else if (JSON.stringify(other) !== JSON.stringify(value)) {
+      throw new DifferenceError(
+        `${name}: want ${JSON.stringify(value)}, got ${JSON.stringify(other)}`,
+      );
+    }
+  }
+}
