@@ -2,6 +2,7 @@
 
 import { SelscanError } from '../../reference/errors.ts';
 import type { Tensor } from '../../reference/tensor.ts';
+import type { Approx } from './approx.ts';
 
 /** Two tensors differ by more than is allowed. */
 export class DifferenceError extends SelscanError {
@@ -47,6 +48,7 @@ export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: 
   let at = -1;
   for (let i = 0; i < want.data.length; i++) {
     if (Object.is(got.data[i], want.data[i]) && !Number.isNaN(got.data[i])) continue;
+    if (perElement?.[i] === Number.POSITIVE_INFINITY) continue; // the arithmetic overflows here
     const allowed = absolute + relative * Math.abs(want.data[i]) + (perElement?.[i] ?? 0);
     const off = Math.abs(got.data[i] - want.data[i]);
     const share = off === 0 ? 0 : off / allowed;
@@ -65,6 +67,15 @@ export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: 
     );
   }
   return worst;
+}
+
+/** {@link expectClose} to numbers that bring their own bounds. */
+export function expectWithin(name: string, got: Tensor, want: readonly Approx[]): number {
+  const values = { data: Float64Array.from(want, ({ value }) => value), shape: got.shape };
+  if (want.length !== got.data.length) {
+    throw new DifferenceError(`${name}: expected ${want.length} elements, got ${got.data.length}`);
+  }
+  return expectClose(name, got, values, { perElement: want.map(({ error }) => error) });
 }
 
 /** @throws DifferenceError unless all elements are the same bits; NaN equals NaN here, 0 is not −0. */

@@ -1,0 +1,152 @@
+/** Random inputs of the ops around the recurrences, and of choosing tokens. */
+
+import fc from 'fast-check';
+import { ropeAngles, ropeFrequencies } from '../../../reference/rope.ts';
+import type { Tensor } from '../../../reference/tensor.ts';
+import { type Drawn, drawn, flag, type InputOf, mapDrawn, sequence, size } from './drawn.ts';
+
+export const linearInput = drawn(
+  { rows: size(4), dIn: size(9), dOut: size(5), hasBias: flag },
+  (d, draws): InputOf<'linear'> => ({
+    x: draws.tensor(d.family, d.rows, d.dIn),
+    weight: draws.tensor('usual', d.dOut, d.dIn),
+    ...(d.hasBias && { bias: draws.tensor('usual', d.dOut) }),
+  }),
+);
+
+export const embeddingInput = drawn(
+  { rows: size(5), vocabSize: size(9), dModel: size(5) },
+  (d, draws): InputOf<'embedding'> => ({
+    tokens: Array.from({ length: d.rows }, () => draws.below(d.vocabSize)),
+    weight: draws.tensor(d.family, d.vocabSize, d.dModel),
+  }),
+);
+
+const normDims = {
+  rows: size(4),
+  width: size(9),
+  hasBias: flag,
+  eps: fc.constantFrom(1e-5, 1e-6, 1e-2),
+};
+
+export const rmsNormInput = drawn(
+  normDims,
+  (d, draws): InputOf<'rmsNorm'> => ({
+    x: draws.tensor(d.family, d.rows, d.width),
+    weight: draws.tensor('usual', d.width),
+    ...(d.hasBias && { bias: draws.tensor('usual', d.width) }),
+    eps: d.eps,
+  }),
+);
+export const layerNormInput = rmsNormInput as fc.Arbitrary<Drawn<InputOf<'layerNorm'>>>;
+
+export const gatedRmsNormInput = drawn(
+  {
+    rows: size(4),
+    nGroups: size(3),
+    groupSize: size(4),
+    hasBias: flag,
+    hasZ: flag,
+    normBeforeGate: flag,
+    isGrouped: flag,
+  },
+  (d, draws): InputOf<'gatedRmsNorm'> => {
+    const width = d.nGroups * d.groupSize;
+    return {
+      x: draws.tensor(d.family, d.rows, width),
+      ...(d.hasZ && { z: draws.tensorBetween(-4, 4, d.rows, width) }),
+      weight: draws.tensor('usual', width),
+      ...(d.hasBias && { bias: draws.tensor('usual', width) }),
+      eps: 1e-5,
+      ...(d.isGrouped && { groupSize: d.groupSize }),
+      normBeforeGate: d.normBeforeGate,
+    };
+  },
+);
+
+const mlpDims = { rows: size(3), dModel: size(5), dHidden: size(6), hasBias: flag };
+
+export const swigluMlpInput = drawn(mlpDims, (d, draws): InputOf<'swigluMlp'> => {
+  const bias = (width: number) => (d.hasBias ? draws.tensor('usual', width) : undefined);
+  return {
+    x: draws.tensor(d.family, d.rows, d.dModel),
+    gateWeight: draws.tensor('usual', d.dHidden, d.dModel),
+    gateBias: bias(d.dHidden),
+    upWeight: draws.tensor('usual', d.dHidden, d.dModel),
+    upBias: bias(d.dHidden),
+    downWeight: draws.tensor('usual', d.dModel, d.dHidden),
+    downBias: bias(d.dModel),
+  };
+});
+
+export const gatedMlpInput = drawn(mlpDims, (d, draws): InputOf<'gatedMlp'> => {
+  const bias = (width: number) => (d.hasBias ? draws.tensor('usual', width) : undefined);
+  return {
+    x: draws.tensor(d.family, d.rows, d.dModel),
+    fc1Weight: draws.tensor('usual', 2 * d.dHidden, d.dModel),
+    fc1Bias: bias(2 * d.dHidden),
+    fc2Weight: draws.tensor('usual', d.dModel, d.dHidden),
+    fc2Bias: bias(d.dModel),
+  };
+});
+
+export const ropeInput = drawn(
+  {
+    ...sequence,
+    nHeads: size(3),
+    nPairs: size(4),
+    pass: size(3, 0),
+    from: size(5000, 0),
+    pairing: fc.constantFrom('half', 'interleaved' as const),
+  },
+  (d, draws): InputOf<'rope'> => {
+    const positions = Array.from({ length: d.seqlen }, (_, t) => d.from + t);
+    return {
+      x: draws.tensor(d.family, d.batch, d.seqlen, d.nHeads, 2 * d.nPairs + d.pass),
+      angles: ropeAngles(positions, ropeFrequencies({ rotaryDim: 2 * d.nPairs, theta: 10000 })),
+      pairing: d.pairing,
+    };
+  },
+);
+
+export const attentionInput = drawn(
+  {
+    ...sequence,
+    nKvHeads: size(3),
+    perKvHead: size(3),
+    headDim: size(4),
+    earlier: size(4, 0),
+    isCausal: flag,
+  },
+  (d, draws): InputOf<'attention'> => {
+    const length = d.seqlen + d.earlier;
+    return {
+      q: draws.tensor('usual', d.batch, d.seqlen, d.nKvHeads * d.perKvHead, d.headDim),
+      keys: draws.tensor('usual', d.batch, length, d.nKvHeads, d.headDim),
+      values: draws.tensor(d.family, d.batch, length, d.nKvHeads, d.headDim),
+      isCausal: d.isCausal,
+      withWeights: true,
+    };
+  },
+);
+
+export const attentionStepInput = mapDrawn(
+  attentionInput,
+  ({ q, keys, values }): InputOf<'attentionStep'> => {
+    const [batch, seqlen, nHeads, headDim] = q.shape;
+    const width = nHeads * headDim;
+    const data = new Float64Array(batch * width);
+    for (let b = 0; b < batch; b++) {
+      data.set(q.data.subarray(b * seqlen * width, (b * seqlen + 1) * width), b * width);
+    }
+    return { q: { data, shape: [batch, nHeads, headDim] }, keys, values, withWeights: true };
+  },
+);
+
+const pointwiseDims = { rows: size(3), width: size(7), reach: fc.constantFrom(1, 30, 800) };
+export const pointwiseInput = drawn(pointwiseDims, (d, draws): { x: Tensor } => ({
+  x:
+    d.family === 'usual'
+      ? draws.tensorBetween(-d.reach, d.reach, d.rows, d.width)
+      : draws.tensor(d.family, d.rows, d.width),
+}));

@@ -1,0 +1,264 @@
+/** What must hold of the ops around the recurrences. */
+
+import { type Tensor, tensor, zeros } from '../../../reference/tensor.ts';
+import type { Approx } from '../approx.ts';
+import { INPUTS } from '../arbitraries.ts';
+import { DifferenceError, expectClose, expectSameBits, expectSameOutputs } from '../compare.ts';
+import { DEFINITIONS } from '../definitions/index.ts';
+import { size, withDim } from '../inputs/drawn.ts';
+import { type Law, law } from './law.ts';
+import { repeatGroups } from './recurrences.ts';
+import { changed, takeTokens } from './tokens.ts';
+
+const errors = (approx: readonly Approx[]) => approx.map(({ error }) => error);
+
+export const convolutionLaws: Law[] = [
+  law(
+    'causalConv1dStep',
+    'repeated, gives the whole sequence',
+    INPUTS.causalConv1d,
+    async ({ run }, input) => {
+      const whole = await run('causalConv1d', input);
+      const [batch, seqlen, channels] = input.x.shape;
+      const kept = input.weight.shape[1] - 1;
+      let convState: Tensor = input.convState ?? {
+        data: zeros(batch * channels * kept, input.x.data),
+        shape: [batch, channels, kept],
+      };
+      for (let t = 0; t < seqlen; t++) {
+        const { x } = takeTokens({ x: input.x }, t, t + 1, 'step');
+        const one = await run('causalConv1dStep', { ...input, x, convState });
+        expectSameOutputs({ y: one.y }, takeTokens({ y: whole.y }, t, t + 1, 'step'));
+        convState = one.convState;
+      }
+      expectSameBits('convState', convState, whole.convState);
+      return 0;
+    },
+  ),
+  law(
+    'causalConv1d',
+    'goes on from a saved state as if never cut',
+    withDim(INPUTS.causalConv1d, 'cut', size(9, 0)),
+    async ({ run }, { cut, ...input }) => {
+      const whole = await run('causalConv1d', input);
+      const seqlen = input.x.shape[1];
+      const at = Math.min(cut, seqlen);
+      const first = await run('causalConv1d', takeTokens(input, 0, at));
+      const rest = await run('causalConv1d', {
+        ...takeTokens(input, at, seqlen),
+        convState: first.convState,
+      });
+      expectSameOutputs({ y: first.y }, takeTokens({ y: whole.y }, 0, at));
+      expectSameOutputs(rest, {
+        ...takeTokens({ y: whole.y }, at, seqlen),
+        convState: whole.convState,
+      });
+      return 0;
+    },
+  ),
+  law(
+    'causalConv1d',
+    'never looks ahead',
+    withDim(INPUTS.causalConv1d, 'cut', size(9, 0)),
+    async ({ run }, { cut, ...input }) => {
+      const at = Math.min(cut, input.x.shape[1]);
+      const before = await run('causalConv1d', input);
+      const after = await run('causalConv1d', changed(input, ['x'], at));
+      expectSameOutputs(takeTokens({ y: after.y }, 0, at), takeTokens({ y: before.y }, 0, at));
+      return 0;
+    },
+  ),
+];
+
+export const attentionLaws: Law[] = [
+  law(
+    'attention',
+    'gives weights that sum to one',
+    INPUTS.attention,
+    async ({ run, calc }, input) => {
+      const { weights } = await run('attention', input);
+      const length = input.keys.shape[1];
+      const want = DEFINITIONS.attention?.(input, calc).weights ?? [];
+      const rows = (weights?.data.length ?? 0) / length;
+      let worst = 0;
+      for (let row = 0; row < rows; row++) {
+        const numbers = Array.from(weights?.data.subarray(row * length, (row + 1) * length) ?? []);
+        const total = numbers.reduce((sum, x) => sum + x, 0);
+        const allowed = errors(want.slice(row * length, (row + 1) * length)).reduce(
+          (s, e) => s + e,
+          0,
+        );
+        worst = Math.max(worst, Math.abs(total - 1) / (allowed + length * 2 ** -52));
+      }
+      if (!(worst <= 1))
+        throw new DifferenceError(`weights: a row's sum is not 1 (${worst} of allowed)`);
+      return worst;
+    },
+  ),
+  law(
+    'attention',
+    'never looks ahead',
+    withDim(INPUTS.attention, 'cut', size(9, 0)),
+    async ({ run }, { cut, ...input }) => {
+      const seqlen = input.q.shape[1];
+      const earlier = input.keys.shape[1] - seqlen;
+      const at = Math.min(cut, seqlen);
+      const causal = { ...input, isCausal: true, withWeights: false };
+      const before = await run('attention', causal);
+      const later = changed(causal, ['keys', 'values'], earlier + at);
+      const after = await run('attention', later);
+      expectSameOutputs(takeTokens({ y: after.y }, 0, at), takeTokens({ y: before.y }, 0, at));
+      return 0;
+    },
+  ),
+  law(
+    'attention',
+    'gives grouped heads the bits of repeated keys and values',
+    INPUTS.attention,
+    async ({ run }, input) => {
+      const nHeads = input.q.shape[2];
+      const repeated = {
+        ...input,
+        keys: repeatGroups(input.keys, nHeads),
+        values: repeatGroups(input.values, nHeads),
+      };
+      expectSameOutputs(await run('attention', repeated), await run('attention', input));
+      return 0;
+    },
+  ),
+  law(
+    'attentionStep',
+    'is the last row of attention over the cache',
+    INPUTS.attention,
+    async ({ run }, input) => {
+      const whole = await run('attention', { ...input, isCausal: true, withWeights: false });
+      const seqlen = input.q.shape[1];
+      const last = { x: input.q, y: whole.y };
+      const { x: q, y } = takeTokens(last, seqlen - 1, seqlen, 'step');
+      const one = await run('attentionStep', { q, keys: input.keys, values: input.values });
+      expectSameBits('y', one.y, y);
+      return 0;
+    },
+  ),
+];
+
+/** Rotations of one token's vectors at two distances apart. */
+export const ropeLaws: Law[] = [
+  law('rope', 'leaves the bits where the angle is zero', INPUTS.rope, async ({ run }, input) => {
+    const angles = { ...input.angles, data: input.angles.data.slice().fill(0) };
+    const { y } = await run('rope', { ...input, angles });
+    return expectClose('y', y, input.x, {});
+  }),
+  law('rope', 'keeps the length of every vector', INPUTS.rope, async ({ run, calc }, input) => {
+    const { y } = await run('rope', input);
+    const bound = errors(DEFINITIONS.rope?.(input, calc).y ?? []);
+    const headDim = input.x.shape[3];
+    let worst = 0;
+    for (let at = 0; at < y.data.length; at += headDim) {
+      const [before, after] = [input.x, y].map(({ data }) =>
+        Math.hypot(...data.subarray(at, at + headDim)),
+      );
+      const allowed = Math.hypot(...bound.slice(at, at + headDim)) + before * headDim * 2 ** -52;
+      if (allowed === Infinity || before === after) continue;
+      worst = Math.max(worst, Math.abs(after - before) / allowed);
+      if (!(worst <= 1))
+        throw new DifferenceError(`y: a vector of length ${before} became ${after}`);
+    }
+    return worst;
+  }),
+  law(
+    'rope',
+    'pairs interleaved channels as it pairs halves, in another order',
+    INPUTS.rope,
+    async ({ run }, input) => {
+      const nPairs = input.angles.shape[1];
+      const half = await run('rope', { ...input, pairing: 'half' });
+      const x = reordered(input.x, nPairs);
+      const interleaved = await run('rope', { ...input, x, pairing: 'interleaved' });
+      expectSameBits('y', interleaved.y, reordered(half.y, nPairs));
+      return 0;
+    },
+  ),
+];
+
+/** Channels [u₀ u₁ … v₀ v₁ … rest] of every head as [u₀ v₀ u₁ v₁ … rest]. */
+function reordered(t: Tensor, nPairs: number): Tensor {
+  const headDim = t.shape[3];
+  const data = t.data.slice();
+  for (let at = 0; at < data.length; at += headDim) {
+    for (let i = 0; i < nPairs; i++) {
+      data[at + 2 * i] = t.data[at + i];
+      data[at + 2 * i + 1] = t.data[at + nPairs + i];
+    }
+  }
+  return { data, shape: t.shape };
+}
+
+export const layerLaws: Law[] = [
+  law(
+    'gatedRmsNorm',
+    'without gate and groups is rmsNorm',
+    INPUTS.rmsNorm,
+    async ({ run }, input) => {
+      expectSameOutputs(await run('gatedRmsNorm', input), await run('rmsNorm', input));
+      return 0;
+    },
+  ),
+  law(
+    'gatedMlp',
+    'is swigluMlp with value and gate in one matrix',
+    INPUTS.swigluMlp,
+    async ({ run }, input) => {
+      const { x, gateWeight, upWeight, downWeight, gateBias, upBias, downBias } = input;
+      const joined = (up: Tensor, gate: Tensor, shape: number[]) => {
+        const data = zeros(2 * up.data.length, up.data);
+        data.set(up.data);
+        data.set(gate.data, up.data.length);
+        return tensor(shape, data);
+      };
+      const [dHidden, dModel] = upWeight.shape;
+      const gated = await run('gatedMlp', {
+        x,
+        fc1Weight: joined(upWeight, gateWeight, [2 * dHidden, dModel]),
+        ...(upBias && gateBias && { fc1Bias: joined(upBias, gateBias, [2 * dHidden]) }),
+        fc2Weight: downWeight,
+        ...(downBias && { fc2Bias: downBias }),
+      });
+      expectSameOutputs(gated, await run('swigluMlp', input));
+      return 0;
+    },
+  ),
+  law('linear', 'with the unit matrix leaves the bits', INPUTS.linear, async ({ run }, { x }) => {
+    const width = x.shape[1];
+    const unit = zeros(width ** 2, x.data);
+    for (let i = 0; i < width; i++) unit[i * width + i] = 1;
+    const { y } = await run('linear', { x, weight: { data: unit, shape: [width, width] } });
+    return expectClose('y', y, x, {});
+  }),
+  law(
+    'softmax',
+    'sums to one and keeps the order',
+    INPUTS.softmax,
+    async ({ run, calc }, { x }) => {
+      const { y } = await run('softmax', { x });
+      const width = x.shape[1];
+      const bound = errors(DEFINITIONS.softmax?.({ x }, calc).y ?? []);
+      let worst = 0;
+      for (let row = 0; row < y.data.length; row += width) {
+        const p = y.data.subarray(row, row + width);
+        const total = Array.from(p).reduce((sum, value) => sum + value, 0);
+        const allowed = bound.slice(row, row + width).reduce((sum, e) => sum + e, 0);
+        worst = Math.max(worst, Math.abs(total - 1) / (allowed + width * 2 ** -52));
+        for (let i = 0; i < width; i++) {
+          for (let j = 0; j < width; j++) {
+            if (x.data[row + i] >= x.data[row + j] && !(p[i] >= p[j])) {
+              throw new DifferenceError(`y: ${p[i]} at a logit no smaller than that of ${p[j]}`);
+            }
+          }
+        }
+      }
+      if (!(worst <= 1)) throw new DifferenceError(`y: a row's sum is not 1 (${worst} of allowed)`);
+      return worst;
+    },
+  ),
+];
