@@ -9,6 +9,7 @@ import {
   normalise,
   normShapes,
 } from './block.ts';
+import { checkConfig } from './checkConfig.ts';
 import type { LayerConfig, ModelConfig } from './config.ts';
 import { embedding } from './embedding.ts';
 import { ConfigError, ShapeError } from './errors.ts';
@@ -75,13 +76,15 @@ function layerShapes(layer: LayerConfig, dModel: number) {
 
 /**
  * A model from its config and a tensor for every name of {@link weightShapes}.
- * @throws ShapeError naming a tensor that is missing or does not fit, or is float64 in a float32 model.
+ * @throws ConfigError for a config that cannot be a model; ShapeError naming a tensor that is missing or
+ *   does not fit, or is float64 in a float32 model.
  */
 export function createModel(
   config: ModelConfig,
   tensors: ReadonlyMap<string, Tensor>,
   precision: Precision = 'float64',
 ): Model {
+  checkConfig(config);
   const tree: Record<string, unknown> = { layers: config.layers.map(() => ({})) };
   for (const [name, shape] of weightShapes(config)) {
     const t = tensors.get(name);

@@ -8,7 +8,7 @@ export type InputOf<Name extends OpName> = Parameters<Ops[Name]>[0];
 
 /** An op's input and the few numbers that it was made from. */
 export interface Drawn<Input, Dims = Record<string, unknown>> {
-  readonly dims: Dims & { readonly seed: number; readonly family: ValueFamily };
+  readonly dims: Dims & { readonly seed: number; readonly family?: ValueFamily };
   readonly input: Input;
 }
 
@@ -52,7 +52,8 @@ export function withDim<Input, Dims, Name extends string, Value>(
   });
 }
 
-function printable<Input, Dims>(dims: Dims, input: Input): Drawn<Input, Dims> {
+/** A drawn input that prints as its dimensions. */
+export function printable<Input, Dims>(dims: Dims, input: Input): Drawn<Input, Dims> {
   const value = { dims, input, [fc.toStringMethod]: () => JSON.stringify(dims) };
   return value as unknown as Drawn<Input, Dims>;
 }

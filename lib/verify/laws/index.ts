@@ -8,7 +8,7 @@ import type { Law } from './law.ts';
 import { attentionLaws, convolutionLaws, layerLaws, ropeLaws } from './layers.ts';
 import { RECURRENCES, recurrenceLaws } from './recurrences.ts';
 
-export type { CheckOptions, Law, LawResult, Subject } from './law.ts';
+export type { CheckOptions, Law, LawOf, LawResult, Subject } from './law.ts';
 export { checkLaw } from './law.ts';
 
 /** Every law, those of one op together. */

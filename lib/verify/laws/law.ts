@@ -16,14 +16,18 @@ export interface Subject {
   machine: Machine;
 }
 
-/** A sentence that is true of an op for every input. */
-export interface Law {
-  readonly op: OpName;
+/** A sentence that is true of a subject for every input. */
+export interface LawOf<Judged> {
   /** E.g. `any chunk length gives the same result`. */
   readonly law: string;
   readonly inputs: fc.Arbitrary<Drawn<unknown>>;
   /** @returns the largest error as a share of the allowed one, 0 for bits; throws where the law is broken. */
-  check(subject: Subject, input: unknown): Promise<number>;
+  check(subject: Judged, input: unknown): Promise<number>;
+}
+
+/** A law of one op. */
+export interface Law extends LawOf<Subject> {
+  readonly op: OpName;
 }
 
 /** States a law of an op over inputs of a type. */
@@ -59,7 +63,6 @@ export function inPrecision<Input>(input: Input, precision: Precision): Input {
 }
 
 export interface LawResult {
-  op: OpName;
   law: string;
   /** Inputs tried. */
   runs: number;
@@ -80,9 +83,9 @@ export interface CheckOptions {
 }
 
 /** Tries a law on drawn inputs. The same seed draws the same inputs. */
-export async function checkLaw(
-  { op, law: sentence, inputs, check }: Law,
-  subject: Subject,
+export async function checkLaw<Judged>(
+  { law: sentence, inputs, check }: LawOf<Judged>,
+  subject: Judged,
   { runs = 100, seed = 1, path }: CheckOptions = {},
 ): Promise<LawResult> {
   let worst = 0;
@@ -91,7 +94,7 @@ export async function checkLaw(
     worst = Math.max(worst, share);
   });
   const details = await fc.check(property, { numRuns: runs, seed, ...(path && { path }) });
-  const result = { op, law: sentence, runs: details.numRuns, worst, ok: !details.failed };
+  const result = { law: sentence, runs: details.numRuns, worst, ok: !details.failed };
   if (!details.failed) return result;
   const [drawnInput] = details.counterexample ?? [];
   const problem =

@@ -1,0 +1,16 @@
+/** Reading checkpoints that nobody vouches for: safetensors, their index, config.json; and writing tensors. */
+
+export { type ModelDescription, readDescription } from './config.ts';
+export { type CheckpointCode, CheckpointError } from './errors.ts';
+export {
+  type BlobFiles,
+  type BlobLike,
+  type ByteSource,
+  filesFromBlobs,
+  type ModelFiles,
+  sourceFromBytes,
+} from './files.ts';
+export type { SafetensorsHeader, TensorEntry } from './safetensors.ts';
+export { TensorSet } from './shards.ts';
+export { encodeSafetensors, TensorFile, type WritableTensor } from './tensorFile.ts';
+export { type LoadProgress, type LoadWeightsOptions, loadWeights } from './weights.ts';
