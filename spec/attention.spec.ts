@@ -1,0 +1,3 @@
+import { describeLaws } from './support.ts';
+
+describeLaws('attention');
