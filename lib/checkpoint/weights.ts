@@ -25,7 +25,7 @@ export interface LoadProgress {
 }
 
 /** Where one of our tensors comes from. */
-interface Plan {
+export interface Plan {
   name: string;
   shape: readonly number[];
   parts: readonly Part[];
@@ -38,13 +38,11 @@ interface Plan {
  */
 export function planWeights(tensors: TensorSet, { config, scheme }: ModelDescription): Plan[] {
   const names: NameScheme = SCHEMES[scheme];
-  const plans: Plan[] = [];
+  const plans = weightPlans({ config, scheme });
   const used = new Set<string>();
   const missing: string[] = [];
   const misshaped: string[] = [];
-  for (const [name, shape] of weightShapes(config)) {
-    const parts = locate(names, config, name, shape);
-    plans.push({ name, shape, parts });
+  for (const { name, shape, parts } of plans) {
     for (const [file, rows] of parts) {
       if (file === null) continue;
       used.add(file);
@@ -69,6 +67,18 @@ export function planWeights(tensors: TensorSet, { config, scheme }: ModelDescrip
     throw mismatchError(tensors, names, config, { missing, misshaped, unexpected });
   }
   return plans;
+}
+
+/** Where each weight of a model stands in a checkpoint of its scheme. */
+export function weightPlans({
+  config,
+  scheme,
+}: Pick<ModelDescription, 'config' | 'scheme'>): Plan[] {
+  return Array.from(weightShapes(config), ([name, shape]) => ({
+    name,
+    shape,
+    parts: locate(SCHEMES[scheme], config, name, shape),
+  }));
 }
 
 function locate(
@@ -99,7 +109,7 @@ function asParts(
 }
 
 /** Published convolutions are (channels, 1, dConv), as nn.Conv1d stores them. */
-function foreignShape(name: string, shape: readonly number[]): readonly number[] {
+export function foreignShape(name: string, shape: readonly number[]): readonly number[] {
   return name.endsWith('.convWeight') ? [shape[0], 1, shape[1]] : shape;
 }
 
