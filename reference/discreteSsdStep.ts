@@ -40,8 +40,9 @@ export interface DiscreteSsdStepOutput {
  *   h[p, n] ← σ(−a)·h[p, n] + x[p]·B[n]
  *   y[p] = Σₙ C[n]·h[p, n] + D·x[p]
  *
- * Bick et al. 2024 (MOHAWK, arXiv 2408.10189) and 2025 (Llamba, arXiv 2502.14458). Upstream reaches it through the Mamba-2 kernel with x/softplus(a),
- * which overflows in float32 for a < −90; the recurrence itself is safe for every a.
+ * Bick et al. 2024 (MOHAWK, arXiv 2408.10189) and 2025 (Llamba, arXiv 2502.14458). Upstream reaches it
+ * through the Mamba-2 kernel with x/softplus(a), which overflows in float32 for a < −90; the recurrence
+ * itself is safe for every a.
  * @throws ShapeError when the inputs' shapes do not fit, or nGroups does not divide nHeads.
  */
 export function discreteSsdStep(input: DiscreteSsdStepInput): DiscreteSsdStepOutput {

@@ -27,7 +27,8 @@ export class StreamingText {
   /** Takes a token and returns the text that it completes, perhaps none. */
   push(token: number): string {
     this.#tokens.push(token);
-    const before = this.#decode(this.#shown);
+    // a prompt may end inside a character: then all of it belongs to the token that completes it
+    const before = this.#decode(this.#shown).replace(/\ufffd+$/, '');
     const now = this.#decode(this.#tokens.length);
     if (now.length <= before.length || now.endsWith(INCOMPLETE)) return '';
     this.#start = this.#shown;
