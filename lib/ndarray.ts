@@ -12,12 +12,16 @@ export type FloatArray = NdArray<Float64Array> | NdArray<Float32Array>;
 export type WithNdarrays<T> = {
   [K in keyof T]: T[K] extends Tensor | undefined ? T[K] | FloatArray : T[K];
 };
+/** The same value with plain tensors only: an ndarray has data and a shape too, but is none. */
+type WithoutNdarrays<T> = {
+  [K in keyof T]: T[K] extends Tensor | undefined ? T[K] & { stride?: never } : T[K];
+};
 type AsNdarrays<T> = { [K in keyof T]: T[K] extends Tensor ? NdArray<Float64Array> : T[K] };
 
 /** Ops that take tensors and give tensors, or take at least one ndarray and give ndarrays. */
 export type PublicOps = {
   [Name in OpName]: {
-    (input: Parameters<Ops[Name]>[0]): ReturnType<Ops[Name]>;
+    (input: WithoutNdarrays<Parameters<Ops[Name]>[0]>): ReturnType<Ops[Name]>;
     (input: WithNdarrays<Parameters<Ops[Name]>[0]>): AsNdarrays<ReturnType<Ops[Name]>>;
   };
 };

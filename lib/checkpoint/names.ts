@@ -224,7 +224,7 @@ export type SchemeName = keyof typeof SCHEMES;
 export function mambaInLlamaScheme(names: Iterable<string>): SchemeName {
   let isFused = false;
   for (const name of names) {
-    if (name.includes('.mha.in_proj.')) return 'm1';
+    if (name.includes('.mha.')) return 'm1';
     if (name.endsWith('.mamba.in_proj.weight')) isFused = true;
   }
   return isFused ? 'mambaInLlamaFused' : 'mambaInLlamaSplit';

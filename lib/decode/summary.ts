@@ -74,11 +74,11 @@ export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
       const before = trace.hBefore.data[at];
       const after = trace.hAfter.data[at];
       const kept = decay * before;
-      own.before += before ** 2;
-      own.kept += kept ** 2;
-      own.written += (after - kept) ** 2;
-      own.after += after ** 2;
-      forgotten += (before - kept) ** 2;
+      own.before += before * before;
+      own.kept += kept * kept;
+      own.written += (after - kept) * (after - kept);
+      own.after += after * after;
+      forgotten += (before - kept) * (before - kept);
     }
     const group = Math.floor(head / (nHeads / nGroups));
     for (let p = 0; p < headDim; p++) {
@@ -87,7 +87,7 @@ export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
         y +=
           trace.C.data[group * dState + n] * trace.hAfter.data[(head * headDim + p) * dState + n];
       }
-      read += y ** 2;
+      read += y * y;
     }
     const decays = trace.decay.data.subarray(head * perHead, (head + 1) * perHead);
     const ownHalfLives = Array.from(decays, halfLifeOf);
@@ -100,7 +100,7 @@ export function summariseSsm(trace: SsmTrace, most = 8): SsmSummary {
     });
   }
   const total = (key: 'before' | 'kept' | 'written' | 'after') =>
-    Math.sqrt(heads.reduce((sum, head) => sum + head[key] ** 2, 0));
+    Math.sqrt(heads.reduce((sum, head) => sum + head[key] * head[key], 0));
   return {
     dt: spreadOf(trace.dt.data),
     halfLife: spreadOf(halfLives),

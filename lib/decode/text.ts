@@ -12,6 +12,7 @@ const INCOMPLETE = '\ufffd';
 export class StreamingText {
   readonly #tokenizer: Tokenizer;
   readonly #tokens: number[];
+  readonly #promptLength: number;
   /** Tokens before this one are done with; tokens up to #shown have been given out. */
   #start: number;
   #shown: number;
@@ -20,6 +21,7 @@ export class StreamingText {
     this.#tokenizer = tokenizer;
     this.#tokens = [...prompt];
     this.#shown = prompt.length;
+    this.#promptLength = prompt.length;
     // a few tokens of context, so that a leading space is not taken for the beginning of a text
     this.#start = Math.max(0, prompt.length - 6);
   }
@@ -28,7 +30,8 @@ export class StreamingText {
   push(token: number): string {
     this.#tokens.push(token);
     // a prompt may end inside a character: then all of it belongs to the token that completes it
-    const before = this.#decode(this.#shown).replace(/\ufffd+$/, '');
+    const shown = this.#decode(this.#shown);
+    const before = this.#shown === this.#promptLength ? shown.replace(/\ufffd+$/, '') : shown;
     const now = this.#decode(this.#tokens.length);
     if (now.length <= before.length || now.endsWith(INCOMPLETE)) return '';
     this.#start = this.#shown;
