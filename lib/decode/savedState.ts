@@ -43,8 +43,9 @@ export async function restoreState(
   const mismatch = (problem: string) =>
     new CheckpointError('StateMismatch', file.name, `${problem}; is it a state of this model?`);
   const { metadata, tensors } = file.header;
-  const position = Number(metadata.get('position') ?? Number.NaN);
-  if (metadata.get('format') !== FORMAT || !Number.isSafeInteger(position) || position < 0) {
+  const digits = metadata.get('position') ?? '';
+  const position = Number(digits);
+  if (metadata.get('format') !== FORMAT || !/^\d{1,15}$/.test(digits)) {
     throw mismatch(`expected format ${FORMAT} with a position`);
   }
   const state = newState(config, precision);
