@@ -150,6 +150,7 @@ describe('the JSON parser', () => {
   it('reads 128 levels of nesting and refuses more, however many', () => {
     expect(toPlain(parse(nested(128)))).toEqual(JSON.parse(nested(128)));
     expect(codeOf(nested(129))).toBe('ConfigJson');
+    expect(codeOf('['.repeat(129) + ']'.repeat(129))).toBe('ConfigJson');
     expect(codeOf('['.repeat(5_000_000))).toBe('ConfigJson');
     expect(codeOf('{"a":'.repeat(1_000_000))).toBe('ConfigJson');
   });

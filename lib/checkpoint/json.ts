@@ -111,7 +111,6 @@ class Parser {
   }
 
   #value(depth: number): Json {
-    if (depth > MAX_DEPTH) this.#fail(`expected at most ${MAX_DEPTH} levels of nesting`);
     this.#skipWhitespace();
     if (this.#take('{')) return this.#object(depth);
     if (this.#take('[')) return this.#array(depth);
@@ -133,7 +132,12 @@ class Parser {
     return Number(number);
   }
 
+  #expectDepth(depth: number): void {
+    if (depth >= MAX_DEPTH) this.#fail(`expected at most ${MAX_DEPTH} levels of nesting`);
+  }
+
   #object(depth: number): JsonObject {
+    this.#expectDepth(depth);
     const object: JsonObject = new Map();
     this.#skipWhitespace();
     if (this.#take('}')) return object;
@@ -157,6 +161,7 @@ class Parser {
   }
 
   #array(depth: number): Json[] {
+    this.#expectDepth(depth);
     const array: Json[] = [];
     this.#skipWhitespace();
     if (this.#take(']')) return array;
