@@ -11,6 +11,11 @@ export class DifferenceError extends SelscanError {
   }
 }
 
+/** @throws DifferenceError unless something holds. */
+export function demand(holds: boolean, problem: string): void {
+  if (!holds) throw new DifferenceError(problem);
+}
+
 /** How far apart two numbers may be: |got − want| ≤ absolute + relative·|want|, or one number per element. */
 export interface Tolerance {
   absolute?: number;
@@ -44,24 +49,23 @@ function expectSameShape(name: string, got: Tensor, want: Tensor): void {
 export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: Tolerance): number {
   expectSameShape(name, got, want);
   const { absolute = 0, relative = 0, perElement } = tolerance;
+  const offAt = (i: number) => Math.abs(got.data[i] - want.data[i]);
+  const allowedAt = (i: number) =>
+    absolute + relative * Math.abs(want.data[i]) + (perElement?.[i] ?? 0);
   let worst = 0;
   let at = -1;
   for (let i = 0; i < want.data.length; i++) {
     if (Object.is(got.data[i], want.data[i]) && !Number.isNaN(got.data[i])) continue;
     if (perElement?.[i] === Number.POSITIVE_INFINITY) continue; // the arithmetic overflows here
-    const allowed = absolute + relative * Math.abs(want.data[i]) + (perElement?.[i] ?? 0);
-    const off = Math.abs(got.data[i] - want.data[i]);
-    const share = off === 0 ? 0 : off / allowed;
+    const share = offAt(i) === 0 ? 0 : offAt(i) / allowedAt(i);
     if (!(share <= worst)) {
       // also when share is NaN: then it stays the worst
       if (!Number.isNaN(worst)) [worst, at] = [share, i];
     }
   }
   if (!(worst <= 1)) {
-    const off = Math.abs(got.data[at] - want.data[at]);
-    const allowed = absolute + relative * Math.abs(want.data[at]) + (perElement?.[at] ?? 0);
     throw new DifferenceError(
-      `${name}: off by ${off.toExponential(3)}, allowed ${allowed.toExponential(3)}, ` +
+      `${name}: off by ${offAt(at).toExponential(3)}, allowed ${allowedAt(at).toExponential(3)}, ` +
         `at element ${indexOf(at, want.shape)} of [${want.shape.join(', ')}]: ` +
         `want ${want.data[at]}, got ${got.data[at]}`,
     );

@@ -1,8 +1,9 @@
 /** What every op is, by an independent calculation that knows its own error: the yardstick of all kernels. */
 
 import type { OpName, Ops } from '../../../reference/ops.ts';
-import { reshape } from '../../../reference/tensor.ts';
+import { reshape, type Tensor } from '../../../reference/tensor.ts';
 import type { Approx, Calculator } from '../approx.ts';
+import { tokenTensors } from '../tokens.ts';
 import * as layers from './layers.ts';
 import * as recurrences from './recurrences.ts';
 
@@ -13,14 +14,11 @@ export type Defined = Record<string, Approx[]>;
 export type Definition<Name extends OpName> = (input: InputOf<Name>, calc: Calculator) => Defined;
 
 /** A step is a sequence of one token. */
-function oneToken<Input extends { x: InputOf<'silu'>['x'] }>(
-  input: Input,
-  perToken: readonly (keyof Input)[],
-): Input {
-  const sequence: Record<string, unknown> = { ...input };
-  for (const name of perToken) {
-    const t = input[name] as Input['x'] | undefined;
-    if (t) sequence[name as string] = reshape(t, t.shape[0], 1, ...t.shape.slice(1));
+function oneToken<Input extends object>(input: Input): Input {
+  const sequence = { ...input } as Record<string, unknown>;
+  for (const name of tokenTensors(input)) {
+    const t = sequence[name] as Tensor;
+    sequence[name] = reshape(t, t.shape[0], 1, ...t.shape.slice(1));
   }
   return sequence as Input;
 }
@@ -40,33 +38,27 @@ export const DEFINITIONS: { readonly [Name in OpName]?: Definition<Name> } = {
   swigluMlp: layers.swigluMlp,
   gatedMlp: layers.gatedMlp,
   causalConv1d: layers.causalConv1d,
-  causalConv1dStep: (input, calc) => layers.causalConv1d(oneToken(input, ['x']), calc),
+  causalConv1dStep: (input, calc) => layers.causalConv1d(oneToken(input), calc),
   selectiveScan: (input, calc) => ({ ...recurrences.selectiveScan(input, calc) }),
   selectiveScanStep: (input, calc) => ({
-    ...recurrences.selectiveScan(oneToken(input, ['x', 'dtRaw', 'B', 'C', 'z']), calc),
+    ...recurrences.selectiveScan(oneToken(input), calc),
   }),
   selectiveScanChunked: (input, calc) => ({ ...recurrences.selectiveScan(input, calc, 'any') }),
   selectiveScanAssociative: (input, calc) => ({ ...recurrences.selectiveScan(input, calc, 'any') }),
   ssd: (input, calc) => ({ ...recurrences.ssd(input, calc) }),
   ssdStep: (input, calc) => ({
-    ...recurrences.ssd(oneToken(input, ['x', 'dtRaw', 'B', 'C', 'z']), calc),
+    ...recurrences.ssd(oneToken(input), calc),
   }),
   ssdChunked: (input, calc) => ({ ...recurrences.ssd(input, calc, 'any') }),
   ssdAssociative: (input, calc) => ({ ...recurrences.ssd(input, calc, 'any') }),
   discreteSsd: (input, calc) => ({ ...recurrences.discreteSsd(input, calc) }),
   discreteSsdStep: (input, calc) => ({
-    ...recurrences.discreteSsd(oneToken(input, ['x', 'a', 'B', 'C']), calc),
+    ...recurrences.discreteSsd(oneToken(input), calc),
   }),
   discreteSsdChunked: (input, calc) => ({ ...recurrences.discreteSsd(input, calc, 'any') }),
   semiseparableChunked: (input, calc) => ({ ...recurrences.semiseparable(input, calc) }),
   associativeScan: recurrences.associativeScan,
   rope: layers.rope,
   attention: layers.attention,
-  attentionStep: (input, calc) =>
-    layers.attention({ ...input, q: reshapeQuery(input.q), isCausal: true }, calc),
+  attentionStep: (input, calc) => layers.attention({ ...oneToken(input), isCausal: true }, calc),
 };
-
-function reshapeQuery(q: InputOf<'attentionStep'>['q']) {
-  const [batch, nHeads, headDim] = q.shape;
-  return reshape(q, batch, 1, nHeads, headDim);
-}

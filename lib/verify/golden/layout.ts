@@ -62,3 +62,15 @@ export function slice(t: Tensor, i: number): Tensor {
 export function filled(like: Tensor, value: number, ...shape: number[]): Tensor {
   return { data: zeros(sizeOf(shape), like.data).fill(value), shape };
 }
+
+/** (…, nGroups, dState) with every group repeated for the channels that share it. */
+export function repeatGroups(t: Tensor, channels: number): Tensor {
+  const [batch, seqlen, nGroups, dState] = t.shape;
+  const data = zeros(batch * seqlen * channels * dState, t.data);
+  for (let row = 0; row < batch * seqlen * channels; row++) {
+    const token = Math.trunc(row / channels);
+    const group = token * nGroups + Math.trunc(((row % channels) * nGroups) / channels);
+    data.set(t.data.subarray(group * dState, (group + 1) * dState), row * dState);
+  }
+  return { data, shape: [batch, seqlen, channels, dState] };
+}

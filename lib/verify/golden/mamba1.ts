@@ -4,7 +4,7 @@ import { log } from '../../../reference/elementary.ts';
 import { mambaInner } from '../../../reference/mambaMixer.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
 import type { Adapter } from './case.ts';
-import { filled, permute, slice, stack, withShape } from './layout.ts';
+import { filled, permute, repeatGroups, slice, stack, withShape } from './layout.ts';
 
 /** B or C of a selective scan as (batch, seqlen, nGroups, dState), from any of upstream's three forms. */
 function scanMatrix(t: Tensor, batch: number, seqlen: number, dInner: number): Tensor {
@@ -17,19 +17,6 @@ function scanMatrix(t: Tensor, batch: number, seqlen: number, dInner: number): T
   const data = zeros(batch * seqlen * t.data.length, t.data);
   for (let at = 0; at < data.length; at += t.data.length) data.set(t.data, at);
   return { data, shape: [batch, seqlen, dInner, t.shape[1]] };
-}
-
-/** The same B or C with more groups: each repeated for the groups that it stands for. */
-function refineGroups(t: Tensor, nGroups: number): Tensor {
-  const [batch, seqlen, groups, dState] = t.shape;
-  if (groups === nGroups) return t;
-  const data = zeros(batch * seqlen * nGroups * dState, t.data);
-  for (let row = 0; row < batch * seqlen * nGroups; row++) {
-    const token = Math.floor(row / nGroups);
-    const source = token * groups + Math.floor((row % nGroups) / (nGroups / groups));
-    data.set(t.data.subarray(source * dState, (source + 1) * dState), row * dState);
-  }
-  return { data, shape: [batch, seqlen, nGroups, dState] };
 }
 
 const leastMultiple = (a: number, b: number) => {
@@ -51,8 +38,8 @@ export const selectiveScan: Adapter = async (c, run) => {
     dtBias: c.optional('delta_bias'),
     dtSoftplus: c.boolean('delta_softplus'),
     A: c.tensor('A'),
-    B: refineGroups(B, nGroups),
-    C: refineGroups(C, nGroups),
+    B: repeatGroups(B, nGroups),
+    C: repeatGroups(C, nGroups),
     D: c.optional('D'),
     z: z && permute(z, 'bdl', 'bld'),
     h: c.optional('initial_state'),

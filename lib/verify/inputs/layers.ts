@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { ropeAngles, ropeFrequencies } from '../../../reference/rope.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
+import { takeTokens } from '../tokens.ts';
 import { type Drawn, drawn, flag, type InputOf, mapDrawn, sequence, size } from './drawn.ts';
 
 export const linearInput = drawn(
@@ -132,15 +133,12 @@ export const attentionInput = drawn(
 
 export const attentionStepInput = mapDrawn(
   attentionInput,
-  ({ q, keys, values }): InputOf<'attentionStep'> => {
-    const [batch, seqlen, nHeads, headDim] = q.shape;
-    const width = nHeads * headDim;
-    const data = new Float64Array(batch * width);
-    for (let b = 0; b < batch; b++) {
-      data.set(q.data.subarray(b * seqlen * width, (b * seqlen + 1) * width), b * width);
-    }
-    return { q: { data, shape: [batch, nHeads, headDim] }, keys, values, withWeights: true };
-  },
+  ({ q, keys, values }): InputOf<'attentionStep'> => ({
+    q: takeTokens({ q }, 0, 1, 'step').q,
+    keys,
+    values,
+    withWeights: true,
+  }),
 );
 
 const pointwiseDims = { rows: size(3), width: size(7), reach: fc.constantFrom(1, 30, 800) };

@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { discretise } from '../../../reference/ssdChunked.ts';
-import { reshape, type Tensor, zeros } from '../../../reference/tensor.ts';
+import type { Tensor } from '../../../reference/tensor.ts';
+import { takeTokens } from '../tokens.ts';
 import type { Draws } from '../values.ts';
 import { drawn, flag, type InputOf, mapDrawn, sequence, size, withDim } from './drawn.ts';
 
@@ -143,58 +144,30 @@ function powersOfHalf(draws: Draws, ...shape: number[]): Tensor {
 
 const chunkLen = size(11);
 
-/** The first token of a sequence tensor (batch, seqlen, …). */
-function firstToken(t: Tensor): Tensor {
-  const [batch, seqlen, ...rest] = t.shape;
-  const width = rest.reduce((product, n) => product * n, 1);
-  const data = zeros(batch * width, t.data);
-  for (let b = 0; b < batch; b++) {
-    data.set(t.data.subarray(b * seqlen * width, (b * seqlen + 1) * width), b * width);
-  }
-  return { data, shape: [batch, ...rest] };
-}
-
 const zeroState = (...shape: number[]): Tensor => ({
   data: new Float64Array(shape.reduce((product, n) => product * n, 1)),
   shape,
 });
 
+/** A sequence op's input with its first token alone: what the step takes, but for the state. */
+const firstToken = <Input extends object>(input: Input) => takeTokens(input, 0, 1, 'step');
+
 export const selectiveScanStepInput = mapDrawn(
   selectiveScanInput,
   (scan): InputOf<'selectiveScanStep'> => ({
-    ...scan,
-    x: firstToken(scan.x),
-    dtRaw: firstToken(scan.dtRaw),
-    B: firstToken(scan.B),
-    C: firstToken(scan.C),
-    ...(scan.z && { z: firstToken(scan.z) }),
+    ...firstToken(scan),
     h: scan.h ?? zeroState(scan.x.shape[0], ...scan.A.shape),
   }),
 );
 
 export const ssdStepInput = mapDrawn(
   ssdInput,
-  (scan): InputOf<'ssdStep'> => ({
-    ...scan,
-    x: firstToken(scan.x),
-    dtRaw: firstToken(scan.dtRaw),
-    B: firstToken(scan.B),
-    C: firstToken(scan.C),
-    ...(scan.z && { z: firstToken(scan.z) }),
-    h: scan.h ?? headState(scan),
-  }),
+  (scan): InputOf<'ssdStep'> => ({ ...firstToken(scan), h: scan.h ?? headState(scan) }),
 );
 
 export const discreteSsdStepInput = mapDrawn(
   discreteSsdInput,
-  (scan): InputOf<'discreteSsdStep'> => ({
-    ...scan,
-    x: firstToken(scan.x),
-    a: firstToken(scan.a),
-    B: firstToken(scan.B),
-    C: firstToken(scan.C),
-    h: scan.h ?? headState(scan),
-  }),
+  (scan): InputOf<'discreteSsdStep'> => ({ ...firstToken(scan), h: scan.h ?? headState(scan) }),
 );
 
 function headState({ x, B }: { x: Tensor; B: Tensor }): Tensor {
@@ -234,8 +207,7 @@ export const causalConv1dStepInput = mapDrawn(
     const [batch, , channels] = conv.x.shape;
     const kept = conv.weight.shape[1] - 1;
     return {
-      ...conv,
-      x: reshape(firstToken(conv.x), batch, channels),
+      ...firstToken(conv),
       convState: conv.convState ?? zeroState(batch, channels, kept),
     };
   },

@@ -4,7 +4,7 @@ import type { SamplingStep } from '../../../reference/sampling.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import { exactly } from '../approx.ts';
 import { INPUTS } from '../arbitraries.ts';
-import { DifferenceError, expectSameOutputs } from '../compare.ts';
+import { demand, expectSameOutputs } from '../compare.ts';
 import { type Law, law } from './law.ts';
 
 const rowsOf = ({ data, shape }: Tensor): number[][] => {
@@ -13,10 +13,6 @@ const rowsOf = ({ data, shape }: Tensor): number[][] => {
     Array.from(data.subarray(r * width, (r + 1) * width)),
   );
 };
-
-function demand(holds: boolean, problem: string): void {
-  if (!holds) throw new DifferenceError(problem);
-}
 
 const FILTERS: ReadonlySet<SamplingStep['kind']> = new Set(['topK', 'topP', 'minP']);
 

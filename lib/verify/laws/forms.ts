@@ -3,10 +3,10 @@
 import { reshape, type Tensor, zeros } from '../../../reference/tensor.ts';
 import type { Approx } from '../approx.ts';
 import { INPUTS } from '../arbitraries.ts';
-import { expectClose, expectSameOutputs } from '../compare.ts';
+import { expectClose, expectSameOutputs, expectWithin } from '../compare.ts';
 import * as definitions from '../definitions/recurrences.ts';
+import { takeTokens } from '../tokens.ts';
 import { type Law, law } from './law.ts';
-import { takeTokens } from './tokens.ts';
 
 /** Element (b, t, head, …) of every head repeated for its channels. */
 function perChannel(t: Tensor, nHeads: number, headDim: number): Tensor {
@@ -70,10 +70,10 @@ export const formLaws: Law[] = [
         for (let b = 0; b < batch; b++) {
           const at = (b * nChunks + chunk) * size;
           const got = { data: entering.data.subarray(at, at + size), shape: state };
-          const wanted = want.slice(b * size, (b + 1) * size);
-          const values = { data: Float64Array.from(wanted, ({ value }) => value), shape: state };
-          const perElement = wanted.map(({ error }) => error);
-          worst = Math.max(worst, expectClose('entering', got, values, { perElement }));
+          worst = Math.max(
+            worst,
+            expectWithin('entering', got, want.slice(b * size, (b + 1) * size)),
+          );
         }
       }
       return worst;

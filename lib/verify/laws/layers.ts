@@ -3,72 +3,47 @@
 import { type Tensor, tensor, zeros } from '../../../reference/tensor.ts';
 import type { Approx } from '../approx.ts';
 import { INPUTS } from '../arbitraries.ts';
-import { DifferenceError, expectClose, expectSameBits, expectSameOutputs } from '../compare.ts';
+import {
+  DifferenceError,
+  demand,
+  expectClose,
+  expectSameBits,
+  expectSameOutputs,
+} from '../compare.ts';
 import { DEFINITIONS } from '../definitions/index.ts';
+import { repeatGroups } from '../golden/layout.ts';
 import { size, withDim } from '../inputs/drawn.ts';
+import { changed, takeTokens } from '../tokens.ts';
 import { type Law, law } from './law.ts';
-import { repeatGroups } from './recurrences.ts';
-import { changed, takeTokens } from './tokens.ts';
+import { sequenceLaws } from './sequences.ts';
 
 const errors = (approx: readonly Approx[]) => approx.map(({ error }) => error);
 
-export const convolutionLaws: Law[] = [
-  law(
-    'causalConv1dStep',
-    'repeated, gives the whole sequence',
-    INPUTS.causalConv1d,
-    async ({ run }, input) => {
-      const whole = await run('causalConv1d', input);
-      const [batch, seqlen, channels] = input.x.shape;
-      const kept = input.weight.shape[1] - 1;
-      let convState: Tensor = input.convState ?? {
-        data: zeros(batch * channels * kept, input.x.data),
-        shape: [batch, channels, kept],
-      };
-      for (let t = 0; t < seqlen; t++) {
-        const { x } = takeTokens({ x: input.x }, t, t + 1, 'step');
-        const one = await run('causalConv1dStep', { ...input, x, convState });
-        expectSameOutputs({ y: one.y }, takeTokens({ y: whole.y }, t, t + 1, 'step'));
-        convState = one.convState;
-      }
-      expectSameBits('convState', convState, whole.convState);
-      return 0;
-    },
-  ),
-  law(
-    'causalConv1d',
-    'goes on from a saved state as if never cut',
-    withDim(INPUTS.causalConv1d, 'cut', size(9, 0)),
-    async ({ run }, { cut, ...input }) => {
-      const whole = await run('causalConv1d', input);
-      const seqlen = input.x.shape[1];
-      const at = Math.min(cut, seqlen);
-      const first = await run('causalConv1d', takeTokens(input, 0, at));
-      const rest = await run('causalConv1d', {
-        ...takeTokens(input, at, seqlen),
-        convState: first.convState,
-      });
-      expectSameOutputs({ y: first.y }, takeTokens({ y: whole.y }, 0, at));
-      expectSameOutputs(rest, {
-        ...takeTokens({ y: whole.y }, at, seqlen),
-        convState: whole.convState,
-      });
-      return 0;
-    },
-  ),
-  law(
-    'causalConv1d',
-    'never looks ahead',
-    withDim(INPUTS.causalConv1d, 'cut', size(9, 0)),
-    async ({ run }, { cut, ...input }) => {
-      const at = Math.min(cut, input.x.shape[1]);
-      const before = await run('causalConv1d', input);
-      const after = await run('causalConv1d', changed(input, ['x'], at));
-      expectSameOutputs(takeTokens({ y: after.y }, 0, at), takeTokens({ y: before.y }, 0, at));
-      return 0;
-    },
-  ),
-];
+export const convolutionLaws = sequenceLaws({
+  sequence: 'causalConv1d',
+  step: 'causalConv1dStep',
+  state: 'convState',
+});
+
+/**
+ * The largest deviation of a row's sum from 1, as a share of what the bounds of its elements add up to.
+ * @throws DifferenceError where that is more than 1.
+ */
+function expectRowsSumToOne(
+  name: string,
+  { data, shape }: Tensor,
+  bounds: readonly number[],
+): number {
+  const width = shape[shape.length - 1];
+  let worst = 0;
+  for (let row = 0; row < data.length; row += width) {
+    const total = Array.from(data.subarray(row, row + width)).reduce((sum, p) => sum + p, 0);
+    const allowed = bounds.slice(row, row + width).reduce((sum, error) => sum + error, 0);
+    worst = Math.max(worst, Math.abs(total - 1) / (allowed + width * 2 ** -52));
+  }
+  demand(worst <= 1, `${name}: a row's sum is not 1 (${worst} of allowed)`);
+  return worst;
+}
 
 export const attentionLaws: Law[] = [
   law(
@@ -76,23 +51,9 @@ export const attentionLaws: Law[] = [
     'gives weights that sum to one',
     INPUTS.attention,
     async ({ run, calc }, input) => {
-      const { weights } = await run('attention', input);
-      const length = input.keys.shape[1];
-      const want = DEFINITIONS.attention?.(input, calc).weights ?? [];
-      const rows = (weights?.data.length ?? 0) / length;
-      let worst = 0;
-      for (let row = 0; row < rows; row++) {
-        const numbers = Array.from(weights?.data.subarray(row * length, (row + 1) * length) ?? []);
-        const total = numbers.reduce((sum, x) => sum + x, 0);
-        const allowed = errors(want.slice(row * length, (row + 1) * length)).reduce(
-          (s, e) => s + e,
-          0,
-        );
-        worst = Math.max(worst, Math.abs(total - 1) / (allowed + length * 2 ** -52));
-      }
-      if (!(worst <= 1))
-        throw new DifferenceError(`weights: a row's sum is not 1 (${worst} of allowed)`);
-      return worst;
+      const { weights } = await run('attention', { ...input, withWeights: true });
+      const bounds = errors(DEFINITIONS.attention?.(input, calc).weights ?? []);
+      return expectRowsSumToOne('weights', weights as Tensor, bounds);
     },
   ),
   law(
@@ -133,8 +94,8 @@ export const attentionLaws: Law[] = [
     async ({ run }, input) => {
       const whole = await run('attention', { ...input, isCausal: true, withWeights: false });
       const seqlen = input.q.shape[1];
-      const last = { x: input.q, y: whole.y };
-      const { x: q, y } = takeTokens(last, seqlen - 1, seqlen, 'step');
+      const last = { q: input.q, y: whole.y };
+      const { q, y } = takeTokens(last, seqlen - 1, seqlen, 'step');
       const one = await run('attentionStep', { q, keys: input.keys, values: input.values });
       expectSameBits('y', one.y, y);
       return 0;
@@ -142,7 +103,7 @@ export const attentionLaws: Law[] = [
   ),
 ];
 
-/** Rotations of one token's vectors at two distances apart. */
+/** What a rotation keeps. */
 export const ropeLaws: Law[] = [
   law('rope', 'leaves the bits where the angle is zero', INPUTS.rope, async ({ run }, input) => {
     const angles = { ...input.angles, data: input.angles.data.slice().fill(0) };
@@ -243,22 +204,16 @@ export const layerLaws: Law[] = [
       const { y } = await run('softmax', { x });
       const width = x.shape[1];
       const bound = errors(DEFINITIONS.softmax?.({ x }, calc).y ?? []);
-      let worst = 0;
       for (let row = 0; row < y.data.length; row += width) {
-        const p = y.data.subarray(row, row + width);
-        const total = Array.from(p).reduce((sum, value) => sum + value, 0);
-        const allowed = bound.slice(row, row + width).reduce((sum, e) => sum + e, 0);
-        worst = Math.max(worst, Math.abs(total - 1) / (allowed + width * 2 ** -52));
+        const [p, logits] = [y, x].map(({ data }) => data.subarray(row, row + width));
         for (let i = 0; i < width; i++) {
           for (let j = 0; j < width; j++) {
-            if (x.data[row + i] >= x.data[row + j] && !(p[i] >= p[j])) {
-              throw new DifferenceError(`y: ${p[i]} at a logit no smaller than that of ${p[j]}`);
-            }
+            const isOrdered = !(logits[i] >= logits[j]) || p[i] >= p[j];
+            demand(isOrdered, `y: ${p[i]} at a logit no smaller than that of ${p[j]}`);
           }
         }
       }
-      if (!(worst <= 1)) throw new DifferenceError(`y: a row's sum is not 1 (${worst} of allowed)`);
-      return worst;
+      return expectRowsSumToOne('y', y, bound);
     },
   ),
 ];

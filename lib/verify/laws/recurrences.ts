@@ -2,14 +2,16 @@
 
 import type fc from 'fast-check';
 import type { OpName } from '../../../reference/ops.ts';
-import { type Tensor, zeros } from '../../../reference/tensor.ts';
+import type { Tensor } from '../../../reference/tensor.ts';
 import { INPUTS } from '../arbitraries.ts';
 import { expectClose, expectSameOutputs, expectWithin } from '../compare.ts';
 import type { Defined } from '../definitions/index.ts';
 import { DEFINITIONS } from '../definitions/index.ts';
-import { type Drawn, type InputOf, size, withDim } from '../inputs/drawn.ts';
+import { repeatGroups } from '../golden/layout.ts';
+import type { Drawn, InputOf } from '../inputs/drawn.ts';
+import { zerosLike } from '../tokens.ts';
 import { type Law, type LawSubject, law } from './law.ts';
-import { changed, takeTokens, tokenTensors, zerosLike } from './tokens.ts';
+import { sequenceLaws } from './sequences.ts';
 
 /** A recurrence over a sequence, and its other forms. */
 export interface Forms {
@@ -36,7 +38,6 @@ const definitionOf = (op: OpName) => DEFINITIONS[op] as (input: unknown, calc: u
 export function recurrenceLaws({ sequence, step, matrix }: Forms): Law[] {
   const inputs = INPUTS[sequence] as unknown as fc.Arbitrary<Drawn<AnyInput>>;
   const matrixInputs = INPUTS[matrix] as unknown as fc.Arbitrary<Drawn<AnyInput>>;
-  const cut = withDim(inputs, 'cut', size(9, 0));
   // with magnitudes up to 1e30 float32 overflows, and ∞ − ∞ is not forgotten
   const moderate = inputs.filter(({ dims }) => dims.family !== 'wide');
   const dyadic = inputs.filter(({ dims }) => dims.family === 'dyadic');
@@ -56,42 +57,7 @@ export function recurrenceLaws({ sequence, step, matrix }: Forms): Law[] {
     input.h ?? zerosLike((await runOf(subject)(sequence, input)).h);
 
   return [
-    law(step, 'repeated, gives the whole sequence', inputs, async (subject, input) => {
-      const run = runOf(subject);
-      const whole = await run(sequence, input);
-      let h = await stateOf(subject, input);
-      const seqlen = input.x.shape[1];
-      for (let t = 0; t < seqlen; t++) {
-        const token = takeTokens(input, t, t + 1, 'step');
-        const one = await run(step, { ...token, h });
-        const { y } = takeTokens({ y: whole.y }, t, t + 1, 'step');
-        expectSameOutputs({ y: one.y }, { y });
-        h = one.h;
-      }
-      expectSameOutputs({ h }, { h: whole.h });
-      return 0;
-    }),
-
-    law(sequence, 'goes on from a saved state as if never cut', cut, async (subject, input) => {
-      const run = runOf(subject);
-      const whole = await run(sequence, input);
-      const seqlen = input.x.shape[1];
-      const at = Math.min(input.cut, seqlen);
-      const first = await run(sequence, takeTokens(input, 0, at));
-      const rest = await run(sequence, { ...takeTokens(input, at, seqlen), h: first.h });
-      expectSameOutputs({ y: first.y }, takeTokens({ y: whole.y }, 0, at));
-      expectSameOutputs(rest, { ...takeTokens({ y: whole.y }, at, seqlen), h: whole.h });
-      return 0;
-    }),
-
-    law(sequence, 'never looks ahead', cut, async (subject, input) => {
-      const run = runOf(subject);
-      const at = Math.min(input.cut, input.x.shape[1]);
-      const before = await run(sequence, input);
-      const after = await run(sequence, changed(input, tokenTensors(input), at));
-      expectSameOutputs(takeTokens({ y: after.y }, 0, at), takeTokens({ y: before.y }, 0, at));
-      return 0;
-    }),
+    ...sequenceLaws({ sequence, step, state: 'h' }),
 
     law(sequence, 'is linear in x and h', dyadic, async (subject, input) => {
       const run = runOf(subject);
@@ -179,18 +145,6 @@ function sum(a: Tensor, b: Tensor): Tensor {
 
 function float64Sum(a: Tensor, b: Tensor): Tensor {
   return { data: Float64Array.from(a.data, (value, i) => value + b.data[i]), shape: a.shape };
-}
-
-/** (…, nGroups, dState) with every group repeated for the channels that share it. */
-export function repeatGroups(t: Tensor, channels: number): Tensor {
-  const [batch, seqlen, nGroups, dState] = t.shape;
-  const data = zeros(batch * seqlen * channels * dState, t.data);
-  for (let row = 0; row < batch * seqlen * channels; row++) {
-    const token = Math.trunc(row / channels);
-    const group = token * nGroups + Math.trunc(((row % channels) * nGroups) / channels);
-    data.set(t.data.subarray(group * dState, (group + 1) * dState), row * dState);
-  }
-  return { data, shape: [batch, seqlen, channels, dState] };
 }
 
 /** y[t] = Σ_s M[t, s]·x[s] for every head (or channel), in Float64. x: (batch, seqlen, heads, …). */

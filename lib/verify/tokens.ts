@@ -1,10 +1,20 @@
 /** Cutting and changing sequences: inputs of sequence ops have their tokens along the second axis. */
 
-import type { Tensor } from '../../../reference/tensor.ts';
-import { isTensor } from '../compare.ts';
+import type { Tensor } from '../../reference/tensor.ts';
+import { isTensor } from './compare.ts';
 
 /** Inputs and outputs with one entry per token, wherever they occur. */
-const PER_TOKEN: ReadonlySet<string> = new Set(['x', 'dtRaw', 'a', 'B', 'C', 'z', 'y', 'logDecay']);
+const PER_TOKEN: ReadonlySet<string> = new Set([
+  'x',
+  'dtRaw',
+  'a',
+  'B',
+  'C',
+  'z',
+  'y',
+  'logDecay',
+  'q',
+]);
 
 /** Names of an input's tensors that have tokens. */
 export function tokenTensors(input: object): string[] {
