@@ -3,7 +3,7 @@
 import ndarray, { type NdArray } from 'ndarray';
 import type { OpName, Ops } from '../reference/ops.ts';
 import { ops as referenceOps } from '../reference/ops.ts';
-import type { Tensor, Vector } from '../reference/tensor.ts';
+import { isTensor, type Tensor, type Vector } from '../reference/tensor.ts';
 
 /** An ndarray of floats, strided or not. */
 export type FloatArray = NdArray<Float64Array> | NdArray<Float32Array>;
@@ -71,11 +71,6 @@ function wrap(op: AnyOp): AnyOp {
 
 function isNdarray(value: unknown): value is FloatArray {
   return typeof value === 'object' && value !== null && 'stride' in value && 'offset' in value;
-}
-
-function isTensor(value: unknown): value is Tensor {
-  const data = (value as Tensor | undefined)?.data;
-  return data instanceof Float64Array || data instanceof Float32Array;
 }
 
 /** A dense, row-major copy of an ndarray view. */

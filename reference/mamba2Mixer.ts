@@ -19,6 +19,7 @@ import {
   splitColumns,
   type Tensor,
   zeros,
+  zerosLike,
 } from './tensor.ts';
 import type { SsmTrace } from './trace.ts';
 
@@ -165,7 +166,7 @@ export function readSsd(input: ReadSsdInput): {
     gatedNorm && weights.normWeight
       ? gatedRmsNorm({ x: flat, z, weight: weights.normWeight, ...gatedNorm }).y
       : flat;
-  const hBefore = state.h ?? { data: zeros(h.data.length, h.data), shape: h.shape };
+  const hBefore = state.h ?? zerosLike(h);
   state.h = h;
   return { read, details: () => traceSsd(ssdInput, z, hBefore, h) };
 }

@@ -8,7 +8,16 @@ import { linear } from './linear.ts';
 import { convWindow, decayRates, type MixerInput, type ShapesOf } from './mixer.ts';
 import { type SelectiveScanInput, selectiveScan } from './selectiveScan.ts';
 import { stepSize } from './selectiveScanStep.ts';
-import { copyAs, reshape, rounding, rowsOf, splitColumns, type Tensor, zeros } from './tensor.ts';
+import {
+  copyAs,
+  reshape,
+  rounding,
+  rowsOf,
+  splitColumns,
+  type Tensor,
+  zeros,
+  zerosLike,
+} from './tensor.ts';
 import type { SsmTrace } from './trace.ts';
 
 export interface MambaWeights {
@@ -143,8 +152,4 @@ export function traceSelectiveScan(
       ? { data: mapElements(input.z.data, silu), shape: [dInner] }
       : { data: zeros(dInner, input.x.data).fill(1), shape: [dInner] },
   };
-}
-
-function zerosLike(t: Tensor): Tensor {
-  return { data: zeros(t.data.length, t.data), shape: t.shape };
 }

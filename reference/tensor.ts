@@ -123,16 +123,21 @@ export function checkShape(op: string, name: string, t: Tensor | undefined, axes
   }
 }
 
+/** Whether something is a tensor, or a view of one with strides, by its numbers. */
+export function isTensor(value: unknown): value is Tensor {
+  const data = (value as Tensor | undefined)?.data;
+  return data instanceof Float64Array || data instanceof Float32Array;
+}
+
 function requireTensor(op: string, name: string, t: Tensor | undefined): asserts t is Tensor {
-  const data: unknown = t?.data;
-  if (!(data instanceof Float64Array || data instanceof Float32Array) || !Array.isArray(t?.shape)) {
+  if (!isTensor(t) || !Array.isArray(t.shape)) {
     throw new ShapeError(
       `${op}: ${name}: expected a tensor { data: Float64Array | Float32Array, shape }, got ${describe(t)}`,
     );
   }
-  if (data.length !== sizeOf(t.shape)) {
+  if (t.data.length !== sizeOf(t.shape)) {
     throw new ShapeError(
-      `${op}: ${name}: expected ${sizeOf(t.shape)} elements for shape [${t.shape.join(', ')}], got ${data.length}`,
+      `${op}: ${name}: expected ${sizeOf(t.shape)} elements for shape [${t.shape.join(', ')}], got ${t.data.length}`,
     );
   }
 }
@@ -184,6 +189,11 @@ export function joinColumns(parts: readonly Tensor[]): Tensor {
     start += n;
   }
   return { data, shape: [rows, width] };
+}
+
+/** Zeros of the same shape and precision. */
+export function zerosLike(t: Tensor): Tensor {
+  return { data: zeros(t.data.length, t.data), shape: t.shape };
 }
 
 /** A copy of `source` in the precision of `like`. */

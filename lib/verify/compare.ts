@@ -1,7 +1,7 @@
 /** Comparing tensors: a difference is an error with the worst element in it, and NaN is never equal. */
 
 import { SelscanError } from '../../reference/errors.ts';
-import type { Tensor } from '../../reference/tensor.ts';
+import { isTensor, type Tensor } from '../../reference/tensor.ts';
 import type { Approx } from './approx.ts';
 
 /** Two tensors differ by more than is allowed. */
@@ -92,12 +92,6 @@ export function expectSameBits(name: string, got: Tensor, want: Tensor): void {
         `[${want.shape.join(', ')}]: want ${want.data[i]}, got ${got.data[i]}`,
     );
   }
-}
-
-/** Whether a value of an op's input or output is a tensor. */
-export function isTensor(value: unknown): value is Tensor {
-  const data = (value as Tensor | undefined)?.data;
-  return data instanceof Float64Array || data instanceof Float32Array;
 }
 
 /** {@link expectSameBits} for all tensors of two outputs. */

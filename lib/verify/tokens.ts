@@ -1,7 +1,6 @@
 /** Cutting and changing sequences: inputs of sequence ops have their tokens along the second axis. */
 
-import type { Tensor } from '../../reference/tensor.ts';
-import { isTensor } from './compare.ts';
+import { isTensor, type Tensor } from '../../reference/tensor.ts';
 
 /** Inputs and outputs with one entry per token, wherever they occur. */
 const PER_TOKEN: ReadonlySet<string> = new Set([
@@ -60,8 +59,4 @@ export function changed<T extends object>(input: T, names: readonly string[], fr
     copy[name] = { data: other, shape };
   }
   return copy as T;
-}
-
-export function zerosLike({ data, shape }: Tensor): Tensor {
-  return { data: data.slice().fill(0), shape };
 }

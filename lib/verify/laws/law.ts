@@ -2,9 +2,8 @@
 
 import fc from 'fast-check';
 import type { OpName } from '../../../reference/ops.ts';
-import { type Precision, type Tensor, toPrecision } from '../../../reference/tensor.ts';
+import { isTensor, type Precision, type Tensor, toPrecision } from '../../../reference/tensor.ts';
 import { Calculator, type Machine } from '../approx.ts';
-import { isTensor } from '../compare.ts';
 import type { RunOp } from '../golden/case.ts';
 import type { Drawn, InputOf } from '../inputs/drawn.ts';
 

@@ -2,14 +2,13 @@
 
 import type fc from 'fast-check';
 import type { OpName } from '../../../reference/ops.ts';
-import type { Tensor } from '../../../reference/tensor.ts';
+import { type Tensor, zerosLike } from '../../../reference/tensor.ts';
 import { INPUTS } from '../arbitraries.ts';
 import { expectClose, expectSameOutputs, expectWithin } from '../compare.ts';
 import type { Defined } from '../definitions/index.ts';
 import { DEFINITIONS } from '../definitions/index.ts';
 import { repeatGroups } from '../golden/layout.ts';
 import type { Drawn, InputOf } from '../inputs/drawn.ts';
-import { zerosLike } from '../tokens.ts';
 import { type Law, type LawSubject, law } from './law.ts';
 import { sequenceLaws } from './sequences.ts';
 

@@ -1,8 +1,7 @@
 /** Which inputs and outputs of an op have one row per sequence: what batching may and may not touch. */
 
 import type { OpName } from '../../../reference/ops.ts';
-import type { Tensor } from '../../../reference/tensor.ts';
-import { isTensor } from '../compare.ts';
+import { isTensor, type Tensor } from '../../../reference/tensor.ts';
 
 /** Names of the inputs and outputs whose first axis is the batch (or rows), the main input first. */
 export interface Batched {

@@ -2,11 +2,11 @@
 
 import type fc from 'fast-check';
 import type { OpName } from '../../../reference/ops.ts';
-import type { Tensor } from '../../../reference/tensor.ts';
+import { type Tensor, zerosLike } from '../../../reference/tensor.ts';
 import { INPUTS } from '../arbitraries.ts';
 import { expectSameOutputs } from '../compare.ts';
 import { type Drawn, size, withDim } from '../inputs/drawn.ts';
-import { changed, takeTokens, tokenTensors, zerosLike } from '../tokens.ts';
+import { changed, takeTokens, tokenTensors } from '../tokens.ts';
 import { type Law, type LawSubject, law } from './law.ts';
 
 /** An op over a sequence, the same for one token, and the state that both take and return. */
