@@ -1,15 +1,30 @@
-/** What every backend offers the decode loop. */
+/** What every backend offers: ops for whoever checks kernels, executors for the decode loop. */
 
+import type { OpName, Ops } from '../reference/ops.ts';
+import type { SequenceState } from '../reference/state.ts';
 import type { Vector } from '../reference/tensor.ts';
 import type { Trace } from '../reference/trace.ts';
 
 /** What really runs: asked for and got are compared, never assumed. */
 export interface BackendInfo {
-  /** The name that was asked for. */
+  /** The name that was asked for: `reference`, `gpujs:webgpu`. */
   readonly backend: string;
-  /** Arithmetic: float64, or float32. */
-  readonly precision: string;
+  /** Precision of the numbers that it is given and gives back. */
+  readonly precision: 'float64' | 'float32';
+  /** Whose rules its arithmetic follows; WGSL and GLSL allow more error than IEEE 754, and swallow NaN. */
+  readonly arithmetic: 'ieee' | 'wgsl' | 'glsl';
+  /** The mode that its kernels were found to run in, where the backend has several. */
+  readonly mode?: string;
+  /** The device, where there is one: `google swiftshader, SwiftShader driver 5.0.0`. */
+  readonly adapter?: string;
+  /** Why another mode runs than was asked for; only with the caller's leave. */
+  readonly fallback?: string;
 }
+
+/** Some ops on host arrays, named as in reference/ops.ts; what is absent is not declared. */
+export type BackendOps = {
+  readonly [Name in OpName]?: (input: Parameters<Ops[Name]>[0]) => Promise<ReturnType<Ops[Name]>>;
+};
 
 /** A sequence on a backend: its state stays there. */
 export interface Row {
@@ -20,12 +35,23 @@ export interface Row {
 /** Runs one model: takes in tokens, returns logits, keeps the states. */
 export interface Executor {
   readonly info: BackendInfo;
-  /** Takes in a prompt and returns its row with the logits after its last token. Shape (vocabRows). */
-  prefill(tokens: readonly number[]): Promise<{ row: Row; logits: Vector }>;
+  /**
+   * Takes in prompts of any lengths, packed without padding. Returns for each its row and the logits after
+   * its last token, shape (vocabRows).
+   */
+  prefill(
+    prompts: readonly (readonly number[])[],
+  ): Promise<{ readonly row: Row; readonly logits: Vector }[]>;
   /** Gives each row one token; returns the logits of each row's next. Rows are updated in place. */
   step(rows: readonly Row[], tokens: readonly number[], trace?: Trace): Promise<Vector[]>;
   /** An independent copy of a row. */
-  fork(row: Row): Row;
+  fork(row: Row): Promise<Row>;
+  /** A row's state as a value; it goes on as it was. Another backend can go on from it. */
+  save(row: Row): Promise<SequenceState>;
+  /** A new row that goes on from a saved state. */
+  load(state: SequenceState): Promise<Row>;
   /** Frees a row's memory; it must not be used again. */
   release(row: Row): void;
+  /** Frees everything on the device. */
+  close(): Promise<void>;
 }

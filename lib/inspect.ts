@@ -4,19 +4,27 @@ import { type ModelConfig, stateSize } from '../reference/config.ts';
 import { step, weightShapes } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import { sizeOf } from '../reference/tensor.ts';
-import { readDescription } from './checkpoint/config.ts';
+import { type ModelDescription, readDescription } from './checkpoint/config.ts';
 import { CheckpointError } from './checkpoint/errors.ts';
 import type { Family } from './checkpoint/families/shared.ts';
 import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/files.ts';
 import { INDEX_FILE, isUnsafeName, refusePickle, TensorSet } from './checkpoint/shards.ts';
 import { planWeights } from './checkpoint/weights.ts';
 import { loadFromFiles, readText } from './loadModel.ts';
+import { buildPlan, describePlan, type Load, type Plan, type PlanLine } from './plan/index.ts';
 import { TOKENIZER_FILE } from './tokenizer/tokenizer.ts';
 
 export interface InspectOptions {
   /** Whether to open everything as a run would: all weights, the tokenizer, one token decoded. Default false. */
   load?: boolean;
+  /** Whether to wire the model and count what its plans cost. Default false. */
+  plan?: boolean;
 }
+
+/** A model's plans line by line, with the load for which their costs are counted. */
+export type PlanReport = {
+  readonly [Kind in Plan['kind']]: { readonly load: Load; readonly lines: PlanLine[] };
+};
 
 /** What a checkpoint, or a part of one, is. Parts that are not there are left out. */
 export interface Inspection {
@@ -43,6 +51,8 @@ export interface Inspection {
   tokenizerSize?: number;
   bosToken?: number;
   eosTokens?: number[];
+  /** Where it was asked for. */
+  plan?: PlanReport;
   warnings: string[];
 }
 
@@ -54,16 +64,16 @@ export interface Inspection {
  */
 export async function inspectFiles(
   files: ModelFiles,
-  { load = false }: InspectOptions = {},
+  options: InspectOptions = {},
   file?: string,
 ): Promise<Inspection> {
-  if (file !== undefined) return inspectOne(files, file);
+  if (file !== undefined) return inspectOne(files, file, options);
   const names = await files.list();
   const hasConfig = names.includes('config.json');
   const hasTensors = names.some((name) => name.endsWith('.safetensors') || name === INDEX_FILE);
-  if (hasConfig && (hasTensors || names.some(isUnsafeName))) return inspectModel(files, load);
+  if (hasConfig && (hasTensors || names.some(isUnsafeName))) return inspectModel(files, options);
   if (hasTensors) return withTensorSet(files, describeTensors);
-  if (hasConfig) return inspectConfig(files);
+  if (hasConfig) return inspectConfig(files, options);
   if (names.includes(TOKENIZER_FILE)) return inspectTokenizer(files);
   const gguf = names.find((name) => name.endsWith('.gguf'));
   if (gguf) throw unsupportedGguf(gguf);
@@ -94,10 +104,14 @@ function unsupportedGguf(name: string): CheckpointError {
   return new CheckpointError('UnsupportedFormat', name, 'GGUF files cannot be read yet');
 }
 
-async function inspectOne(files: ModelFiles, file: string): Promise<Inspection> {
+async function inspectOne(
+  files: ModelFiles,
+  file: string,
+  options: InspectOptions,
+): Promise<Inspection> {
   if (isUnsafeName(file)) throw refusePickle(file);
   if (file.endsWith('.gguf')) throw unsupportedGguf(file);
-  if (file === 'config.json') return inspectConfig(files);
+  if (file === 'config.json') return inspectConfig(files, options);
   if (file === TOKENIZER_FILE) return inspectTokenizer(files);
   if (file.endsWith('.safetensors')) {
     return withTensorSet(files, describeTensors, () => TensorSet.openFile(files, file));
@@ -138,22 +152,31 @@ function describeTensors(tensors: TensorSet): Inspection {
   return { kind: 'tensors', tensors: count, bytes, bytesByDtype, warnings: [] };
 }
 
-async function inspectConfig(
-  files: ModelFiles,
-  tensorNames: readonly string[] = [],
-): Promise<Inspection> {
-  const { family, config, bosToken, eosTokens, warnings } = await readDescription(
-    files,
-    tensorNames,
-  );
+async function inspectConfig(files: ModelFiles, options: InspectOptions): Promise<Inspection> {
+  return describeModel(await readDescription(files, []), options);
+}
+
+function describeModel(description: ModelDescription, { plan }: InspectOptions): Inspection {
+  const { family, config, bosToken, eosTokens, warnings } = description;
   return {
     kind: 'config',
     family,
     ...describeConfig(config),
+    ...(plan && { plan: reportPlans(config) }),
     ...(bosToken !== undefined && { bosToken }),
     eosTokens,
     warnings,
   };
+}
+
+/** One token of one sequence; and a prompt of 128, or as long as the context allows. */
+function reportPlans(config: ModelConfig): PlanReport {
+  const report = (kind: Plan['kind'], tokens: number) => {
+    const load = { rows: 1, tokens, position: 0 };
+    return { load, lines: describePlan(buildPlan(config, kind), load) };
+  };
+  const promptLength = Math.min(128, config.contextLength ?? 128);
+  return { step: report('step', 1), prefill: report('prefill', promptLength) };
 }
 
 function describeConfig(config: ModelConfig) {
@@ -180,14 +203,14 @@ async function inspectTokenizer(files: ModelFiles): Promise<Inspection> {
   return { kind: 'tokenizer', tokenizerSize: tokenizer?.size, warnings: [] };
 }
 
-async function inspectModel(files: ModelFiles, load: boolean): Promise<Inspection> {
+async function inspectModel(files: ModelFiles, options: InspectOptions): Promise<Inspection> {
   const inspection = await withTensorSet(files, async (tensors): Promise<Inspection> => {
-    const names = [...tensors.names()];
-    planWeights(tensors, await readDescription(files, names));
-    const described = await inspectConfig(files, names);
+    const description = await readDescription(files, tensors.names());
+    planWeights(tensors, description);
+    const described = describeModel(description, options);
     return { ...describeTensors(tensors), ...described, kind: 'model' };
   });
-  if (!load) return inspection;
+  if (!options.load) return inspection;
   const { model, config, tokenizer, bosToken = 0 } = await loadFromFiles(files);
   const logits = step(model, newState(config, model.precision), bosToken);
   if (!logits.every(Number.isFinite)) {

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { type Inspection, inspect } from '../inspect.ts';
 import type { Context } from './context.ts';
+import { formatPlans } from './formatPlan.ts';
 import {
   errorLine,
   formatBytes,
@@ -14,6 +15,7 @@ import {
 
 interface Flags {
   load?: boolean;
+  plan?: boolean;
   json?: boolean;
   debug?: boolean;
 }
@@ -24,6 +26,7 @@ export function addInspect(program: Command, context: Context): void {
     .description('say what a checkpoint, or a part of one, is')
     .argument('<path...>', 'folders, .safetensors files, indexes, config.json or tokenizer.json')
     .option('--load', 'also open everything as a run would')
+    .option('--plan', "also show a model's wiring step by step, with what each step costs")
     .option('--json', 'one JSON object per path')
     .action((paths: string[], flags: Flags) => run(paths, flags, context));
 }
@@ -32,7 +35,7 @@ async function run(paths: string[], flags: Flags, context: Context): Promise<voi
   const { terminal } = context;
   for (const path of paths) {
     try {
-      const inspection = await inspect(path, { load: flags.load });
+      const inspection = await inspect(path, { load: flags.load, plan: flags.plan });
       terminal.out(
         flags.json
           ? `${JSON.stringify({ path, ok: true, ...inspection })}\n`
@@ -95,5 +98,6 @@ function describe(path: string, i: Inspection): string {
     ...i.warnings.map((warning): [string, string] => ['warning', terminalText(warning)]),
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`  ${name.padEnd(11)} ${value}`] : []));
-  return `${terminalText(path)}\n${lines.join('\n')}\n`;
+  const plans = i.plan ? `\n${formatPlans(i.plan)}\n` : '';
+  return `${terminalText(path)}\n${lines.join('\n')}\n${plans}`;
 }

@@ -96,14 +96,14 @@ export function formatCount(n: number): string {
   return Math.round(n).toLocaleString('en-US');
 }
 
-/** Rows of cells as aligned columns, the first to the left, the others to the right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Rows of cells as aligned columns, the first ones (one by default) to the left, the others to the right. */
+export function formatTable(rows: readonly (readonly string[])[], words = 1): string {
   const widths = rows[0].map((_, column) =>
     Math.max(...rows.map((row) => [...row[column]].length)),
   );
   const pad = (cell: string, column: number) => {
     const space = ' '.repeat(widths[column] - [...cell].length);
-    return column === 0 ? cell + space : space + cell;
+    return column < words ? cell + space : space + cell;
   };
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }

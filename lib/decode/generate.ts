@@ -6,7 +6,7 @@ import type { Vector } from '../../reference/tensor.ts';
 import type { Trace } from '../../reference/trace.ts';
 import { type LoadedModel, requireTokenizer } from '../loadModel.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
-import { encodePrompt, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { encodePrompt } from '../tokenizer/tokenizer.ts';
 import { drawToken } from './drawToken.ts';
 import { type DecodePlan, type GenerateOptions, planDecoding } from './options.ts';
 import { referenceExecutor } from './referenceExecutor.ts';
@@ -127,6 +127,7 @@ export async function* generate(
       await pause();
     }
   } finally {
+    await queue.return();
     for (const chain of live) executor.release(chain.row);
   }
 }
@@ -205,21 +206,28 @@ async function* chainQueue(
   { tokenizer }: LoadedModel,
 ): AsyncGenerator<Chain, void, undefined> {
   for (const [i, tokens] of prompts.entries()) {
-    const { row, logits } = await executor.prefill(tokens);
-    for (let j = 0; j < plan.samples; j++) {
-      const isLast = j === plan.samples - 1;
-      yield {
-        prompt: plan.firstPrompt + i,
-        sample: plan.firstSample + j,
-        row: isLast ? row : executor.fork(row),
-        logits,
-        seen: [...tokens],
-        tokens: [],
-        logprob: 0,
-        text: '',
-        ...(tokenizer && { stream: new StreamingText(tokenizer as Tokenizer, tokens) }),
-        stops: new StopWatcher(plan.stop),
-      };
+    const [{ row: parent, logits }] = await executor.prefill([tokens]);
+    let isOurs = true; // until the last chain takes the row itself
+    try {
+      for (let j = 0; j < plan.samples; j++) {
+        const isLast = j === plan.samples - 1;
+        const row = isLast ? parent : await executor.fork(parent);
+        isOurs = !isLast;
+        yield {
+          prompt: plan.firstPrompt + i,
+          sample: plan.firstSample + j,
+          row,
+          logits,
+          seen: [...tokens],
+          tokens: [],
+          logprob: 0,
+          text: '',
+          ...(tokenizer && { stream: new StreamingText(tokenizer, tokens) }),
+          stops: new StopWatcher(plan.stop),
+        };
+      }
+    } finally {
+      if (isOurs) executor.release(parent);
     }
   }
 }

@@ -1,157 +1,229 @@
-/** What must hold of whatever decodes a model: cutting, batching, forking and leaving change no bit. */
+/** What must hold of whatever decodes a model: however it is cut, batched or forked, it is the reference. */
 
-import type { Executor, Row } from '../../../backends/types.ts';
-import type { Model } from '../../../reference/model.ts';
-import type { Vector } from '../../../reference/tensor.ts';
-import { expectSameBits } from '../compare.ts';
+import type { BackendInfo, Executor, Row } from '../../../backends/types.ts';
+import { createModel, type Model, prefill } from '../../../reference/model.ts';
+import { newState } from '../../../reference/state.ts';
+import { type Tensor, toPrecision, type Vector } from '../../../reference/tensor.ts';
+import { demand, expectClose, expectSameBits } from '../compare.ts';
 import { drawnModel, modelOf, type RandomModel } from '../randomModel.ts';
 import { Draws } from '../values.ts';
 import type { LawOf } from './law.ts';
 
-/** Opens a model for decoding. */
-export type OpenExecutor = (model: Model) => Executor | Promise<Executor>;
+/** Something that decodes models, and how near the reference it claims to be. */
+export interface ModelSubject {
+  open(model: Model): Executor | Promise<Executor>;
+  precision: Model['precision'];
+  /** Whether its logits are the reference's bits, or as near as float32 arithmetic of its kind allows. */
+  isBitwise: boolean;
+  arithmetic: BackendInfo['arithmetic'];
+}
 
-export type ModelLaw = LawOf<OpenExecutor>;
+export type ModelLaw = LawOf<ModelSubject>;
 
-/** A law over random models of every kind of layer. */
+/** Logits that an executor gave after some tokens. */
+interface Said {
+  readonly tokens: readonly number[];
+  readonly logits: Vector;
+}
+
+/**
+ * How much more than the reference in emulated float32 an executor may lose. Its sums may run in another
+ * order and its functions be off by some units, which changes an error by a small factor; WGSL and GLSL
+ * allow exp(x) to be off by 3 + 2·|x| units (WGSL, section "Floating point accuracy").
+ */
+const MARGIN: Record<BackendInfo['arithmetic'], number> = { ieee: 8, wgsl: 64, glsl: 64 };
+
+/** A law over random models of every kind of layer: a way of decoding that must give the reference's logits. */
 function modelLaw(
   law: string,
-  check: (executor: Executor, draws: Draws, vocabRows: number) => Promise<void>,
+  decode: (executor: Executor, draws: Draws, vocabRows: number) => Promise<Said[]>,
 ): ModelLaw {
   return {
     law,
     inputs: drawnModel(),
-    check: async (open, input) => {
+    check: async (subject, input) => {
       const random = input as RandomModel;
-      const executor = await open(modelOf(random));
-      await check(executor, new Draws(random.seed ^ 0x70c), random.config.vocabRows);
-      return 0;
+      const model = modelOf(random, subject.precision);
+      const executor = await subject.open(model);
+      try {
+        const draws = new Draws(random.seed ^ 0x70c);
+        const said = await decode(executor, draws, random.config.vocabRows);
+        return expectReference(subject, model, said);
+      } finally {
+        await executor.close();
+      }
     },
   };
+}
+
+/** @returns the largest error as a share of the allowed one. */
+export function expectReference(
+  { isBitwise, arithmetic }: Pick<ModelSubject, 'isBitwise' | 'arithmetic'>,
+  model: Model,
+  said: readonly Said[],
+): number {
+  demand(said.length > 0, 'logits: expected some, got none');
+  let worst = 0;
+  for (const { tokens, logits } of said) {
+    const name = `logits after ${tokens.length} tokens`;
+    const got = { data: logits, shape: [logits.length] };
+    const same = lastLogits(model, tokens);
+    if (isBitwise) {
+      expectSameBits(name, got, same);
+      continue;
+    }
+    const exact = lastLogits(inFloat64(model), tokens);
+    const largest = (values: Iterable<number>) => Math.max(...Array.from(values, Math.abs));
+    const lost = largest(same.data.map((x, i) => x - exact.data[i]));
+    const absolute = MARGIN[arithmetic] * (lost + 2 ** -24 * largest(exact.data));
+    worst = Math.max(worst, expectClose(name, got, exact, { absolute }));
+  }
+  return worst;
+}
+
+function lastLogits(model: Model, tokens: readonly number[]): Tensor {
+  const state = newState(model.config, model.precision);
+  const { data } = prefill({ model, state, tokens, logits: 'last' }).logits;
+  return { data, shape: [data.length] };
+}
+
+const widened = new WeakMap<Model, Model>();
+
+/** The same weights, computed in Float64. */
+function inFloat64(model: Model): Model {
+  let wide = widened.get(model);
+  if (!wide) {
+    wide = createModel(model.config, allWeights(model), 'float64');
+    widened.set(model, wide);
+  }
+  return wide;
+}
+
+function allWeights({ weights }: Model): Map<string, Tensor> {
+  const found = new Map<string, Tensor>();
+  const collect = (prefix: string, node: object) => {
+    for (const [key, value] of Object.entries(node)) {
+      if (value === undefined) continue;
+      const name = `${prefix}${key}`;
+      if ('data' in value) found.set(name, toPrecision(value, 'float64'));
+      else collect(`${name}.`, value);
+    }
+  };
+  collect('', weights);
+  return found;
 }
 
 function drawTokens(draws: Draws, vocabRows: number, length: number): number[] {
   return Array.from({ length }, () => draws.below(vocabRows));
 }
 
-/** Prompts of different lengths, and for each as many tokens to go on with. */
-function drawRows(draws: Draws, vocabRows: number, count: number, more: number) {
-  return Array.from({ length: count }, () => ({
-    prompt: drawTokens(draws, vocabRows, 1 + draws.below(6)),
-    next: drawTokens(draws, vocabRows, more),
-  }));
+/** A sequence while it is being decoded: its row and every token that the row has taken in. */
+interface Sequence {
+  row: Row;
+  tokens: number[];
 }
 
-/** Logits after a prompt and after each of the tokens that follow, with nothing beside it. */
-async function alone(executor: Executor, prompt: readonly number[], next: readonly number[]) {
-  const { row, logits } = await executor.prefill(prompt);
-  const all = [logits];
-  for (const token of next) all.push((await executor.step([row], [token]))[0]);
-  executor.release(row);
-  return all;
+/** Takes in prompts together; returns their sequences and what was said. */
+async function takeIn(executor: Executor, prompts: readonly number[][], said: Said[]) {
+  const taken = await executor.prefill(prompts);
+  return taken.map(({ row, logits }, i): Sequence => {
+    said.push({ tokens: prompts[i], logits });
+    demand(row.position === prompts[i].length, `position: expected ${prompts[i].length}`);
+    return { row, tokens: [...prompts[i]] };
+  });
 }
 
-function expectSameLogits(what: string, got: readonly Vector[], want: readonly Vector[]): void {
-  want.forEach((logits, i) => {
-    const shape = [logits.length];
-    expectSameBits(`${what}, step ${i}`, { data: got[i], shape }, { data: logits, shape });
+/** Gives each sequence a token. */
+async function feed(
+  executor: Executor,
+  sequences: readonly Sequence[],
+  tokens: readonly number[],
+  said: Said[],
+): Promise<void> {
+  const rows = sequences.map(({ row }) => row);
+  const logits = await executor.step(rows, tokens);
+  sequences.forEach((sequence, i) => {
+    sequence.tokens.push(tokens[i]);
+    said.push({ tokens: [...sequence.tokens], logits: logits[i] });
   });
 }
 
 export const MODEL_LAWS: readonly ModelLaw[] = [
   modelLaw(
     'taking in a prompt is taking in its tokens one by one',
-    async (executor, draws, vocabRows) => {
-      const tokens = drawTokens(draws, vocabRows, 2 + draws.below(8));
-      const steps = await alone(executor, tokens.slice(0, 1), tokens.slice(1));
+    async (executor, draws, vocab) => {
+      const tokens = drawTokens(draws, vocab, 2 + draws.below(8));
+      const said: Said[] = [];
       for (let cut = 1; cut <= tokens.length; cut++) {
-        const logits = await alone(executor, tokens.slice(0, cut), tokens.slice(cut));
-        expectSameLogits(`cut at ${cut}`, logits, steps.slice(cut - 1));
+        const sequences = await takeIn(executor, [tokens.slice(0, cut)], said);
+        for (const token of tokens.slice(cut)) await feed(executor, sequences, [token], said);
+        executor.release(sequences[0].row);
       }
+      return said;
     },
   ),
 
-  modelLaw(
-    'a row decodes the same whatever decodes beside it',
-    async (executor, draws, vocabRows) => {
-      const sequences = drawRows(draws, vocabRows, 1 + draws.below(4), 3);
-      const want: Vector[][] = [];
-      for (const { prompt, next } of sequences) want.push(await alone(executor, prompt, next));
-      const orders = [sequences.map((_, i) => i), sequences.map((_, i) => i).reverse()];
-      for (const order of orders) {
-        const rows: Row[] = [];
-        const got: Vector[][] = [];
-        for (const i of order) {
-          const { row, logits } = await executor.prefill(sequences[i].prompt);
-          rows.push(row);
-          got.push([logits]);
-        }
-        for (let t = 0; t < 3; t++) {
-          const stepped = await executor.step(
-            rows,
-            order.map((i) => sequences[i].next[t]),
-          );
-          stepped.forEach((logits, k) => {
-            got[k].push(logits);
-          });
-        }
-        order.forEach((i, k) => {
-          expectSameLogits(`row ${k} of ${order.length}`, got[k], want[i]);
-        });
-        for (const row of rows) executor.release(row);
-      }
-    },
-  ),
-
-  modelLaw('rows may leave and join between steps', async (executor, draws, vocabRows) => {
-    const waiting = drawRows(draws, vocabRows, 4, 4).map((sequence) => ({
-      ...sequence,
-      length: draws.below(4),
-    }));
-    const live: { i: number; row: Row; got: Vector[]; done: number }[] = [];
-    const finished: { i: number; got: Vector[] }[] = [];
-    let joined = 0;
-    while (finished.length < waiting.length) {
-      while (live.length < 2 && joined < waiting.length) {
-        const { row, logits } = await executor.prefill(waiting[joined].prompt);
-        live.push({ i: joined++, row, got: [logits], done: 0 });
-      }
-      for (const chain of live.filter(({ i, done }) => done === waiting[i].length)) {
-        executor.release(chain.row);
-        finished.push(live.splice(live.indexOf(chain), 1)[0]);
-      }
-      if (live.length === 0) continue;
-      const tokens = live.map(({ i, done }) => waiting[i].next[done]);
-      const stepped = await executor.step(
-        live.map(({ row }) => row),
-        tokens,
-      );
-      live.forEach((chain, k) => {
-        chain.got.push(stepped[k]);
-        chain.done++;
-      });
+  modelLaw('prompts of any lengths may be taken in together', async (executor, draws, vocab) => {
+    const said: Said[] = [];
+    const lengths = [1, 1 + draws.below(40), 1 + draws.below(6), 2];
+    const prompts = lengths.map((length) => drawTokens(draws, vocab, length));
+    const sequences = await takeIn(executor, prompts, said);
+    for (let t = 0; t < 3; t++) {
+      const live = t === 1 ? [...sequences].reverse() : sequences; // in any order
+      await feed(executor, live, drawTokens(draws, vocab, live.length), said);
     }
-    for (const { i, got } of finished) {
-      const { prompt, next, length } = waiting[i];
-      expectSameLogits(`row ${i}`, got, await alone(executor, prompt, next.slice(0, length)));
-    }
+    return said;
   }),
 
-  modelLaw('a fork goes its own way, as if taken in afresh', async (executor, draws, vocabRows) => {
-    const [{ prompt, next }] = drawRows(draws, vocabRows, 1, 3);
-    const other = drawTokens(draws, vocabRows, 3);
-    const { row, logits } = await executor.prefill(prompt);
-    const child = executor.fork(row);
-    const [parent, forked] = [[logits], [logits]];
+  modelLaw('rows may leave and join between steps', async (executor, draws, vocab) => {
+    const said: Said[] = [];
+    const live: (Sequence & { left: number })[] = [];
+    let joined = 0;
+    while (joined < 5 || live.length > 0) {
+      while (live.length < 2 && joined < 5) {
+        const prompt = drawTokens(draws, vocab, 1 + draws.below(6));
+        const [sequence] = await takeIn(executor, [prompt], said);
+        live.push({ ...sequence, left: draws.below(4) });
+        joined++;
+      }
+      for (const done of live.filter(({ left }) => left === 0)) {
+        executor.release(done.row);
+        live.splice(live.indexOf(done), 1);
+      }
+      if (live.length === 0) continue;
+      await feed(executor, live, drawTokens(draws, vocab, live.length), said);
+      for (const sequence of live) sequence.left--;
+    }
+    return said;
+  }),
+
+  modelLaw('a fork goes its own way, as if taken in afresh', async (executor, draws, vocab) => {
+    const said: Said[] = [];
+    const prompt = drawTokens(draws, vocab, 1 + draws.below(6));
+    const [parent] = await takeIn(executor, [prompt], said);
+    const child = { row: await executor.fork(parent.row), tokens: [...parent.tokens] };
     for (let t = 0; t < 3; t++) {
       // the child first, so that what it writes could harm the parent
-      forked.push((await executor.step([child], [other[t]]))[0]);
-      parent.push((await executor.step([row], [next[t]]))[0]);
+      await feed(executor, [child], drawTokens(draws, vocab, 1), said);
+      await feed(executor, [parent], drawTokens(draws, vocab, 1), said);
     }
-    executor.release(row);
-    forked.push((await executor.step([child], [0]))[0]);
-    executor.release(child);
-    expectSameLogits('parent', parent, await alone(executor, prompt, next));
-    expectSameLogits('fork', forked, await alone(executor, prompt, [...other, 0]));
+    executor.release(parent.row);
+    await feed(executor, [child], [0], said);
+    return said;
+  }),
+
+  modelLaw('a saved state goes on as if it had never left', async (executor, draws, vocab) => {
+    const said: Said[] = [];
+    const prompt = drawTokens(draws, vocab, 1 + draws.below(6));
+    const [sequence] = await takeIn(executor, [prompt], said);
+    const saved = await executor.save(sequence.row);
+    await feed(executor, [sequence], drawTokens(draws, vocab, 1), said);
+    executor.release(sequence.row);
+    const back = { row: await executor.load(saved), tokens: [...prompt] };
+    const other = { row: await executor.load(saved), tokens: [...prompt] };
+    for (let t = 0; t < 2; t++) {
+      await feed(executor, [back, other], drawTokens(draws, vocab, 2), said);
+    }
+    return said;
   }),
 ];
