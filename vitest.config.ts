@@ -1,7 +1,14 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const chromium = process.env.SELSCAN_CHROMIUM ?? '/usr/bin/chromium';
+const expected = (process.env.SELSCAN_EXPECT ?? '').split(',');
+if (expected.includes('chromium') && !existsSync(chromium)) {
+  throw new Error(`SELSCAN_EXPECT names chromium, which is not at ${chromium}`);
+}
 
 export default defineConfig({
   resolve: {
@@ -10,15 +17,48 @@ export default defineConfig({
       { find: /^selscan$/, replacement: here('lib/index.ts') },
       { find: /^selscan\/reference$/, replacement: here('reference/index.ts') },
       { find: /^selscan\/(checkpoint|tokenizer|verify)$/, replacement: here('lib/$1/index.ts') },
+      // what spec/browser/build.ts makes of spec/browser/minified.ts
+      { find: /^minified$/, replacement: here('.cache/minified/minified.js') },
     ],
   },
   test: {
-    dir: 'spec',
-    include: ['**/*.spec.ts'],
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    pool: 'forks',
     maxWorkers: 2,
     reporters: ['default', './spec/reporter.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          include: ['spec/*.spec.ts'],
+          pool: 'forks',
+        },
+      },
+      ...(existsSync(chromium)
+        ? [
+            {
+              extends: true as const,
+              test: {
+                name: 'chromium',
+                include: ['spec/browser/*.spec.ts'],
+                // globalSetup: ['spec/browser/build.ts'],
+                browser: {
+                  enabled: true,
+                  headless: true,
+                  screenshotFailures: false,
+                  provider: playwright({
+                    launchOptions: {
+                      executablePath: chromium,
+                      args: ['--no-sandbox', '--enable-unsafe-webgpu'],
+                    },
+                  }),
+                  instances: [{ browser: 'chromium' as const }],
+                },
+              },
+            },
+          ]
+        : []),
+    ],
   },
 });

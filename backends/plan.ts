@@ -117,7 +117,13 @@ export type RopeStep = StepOf<
   'rope',
   { x: Columns },
   object,
-  { nHeads: number; headDim: number; rope: RopeConfig }
+  {
+    nHeads: number;
+    headDim: number;
+    pairing: RopeConfig['pairing'];
+    /** Radians per token of each pair of channels. */
+    frequencies: readonly number[];
+  }
 >;
 /** Appends k and v to the cache, then attends to all of it. */
 export type AttentionStep = StepOf<

@@ -1,9 +1,11 @@
 /** What every backend offers: ops for whoever checks kernels, executors for the decode loop. */
 
+import type { ModelConfig } from '../reference/config.ts';
 import type { OpName, Ops } from '../reference/ops.ts';
 import type { SequenceState } from '../reference/state.ts';
-import type { Vector } from '../reference/tensor.ts';
+import type { Tensor, Vector } from '../reference/tensor.ts';
 import type { Trace } from '../reference/trace.ts';
+import type { Plan } from './plan.ts';
 
 /** What really runs: asked for and got are compared, never assumed. */
 export interface BackendInfo {
@@ -20,6 +22,12 @@ export interface BackendInfo {
   /** Why another mode runs than was asked for; only with the caller's leave. */
   readonly fallback?: string;
 }
+
+/** Runs one op, wherever it is implemented. */
+export type RunOp = <Name extends OpName>(
+  name: Name,
+  input: Parameters<Ops[Name]>[0],
+) => Promise<ReturnType<Ops[Name]>>;
 
 /** Some ops on host arrays, named as in reference/ops.ts; what is absent is not declared. */
 export type BackendOps = {
@@ -53,5 +61,24 @@ export interface Executor {
   /** Frees a row's memory; it must not be used again. */
   release(row: Row): void;
   /** Frees everything on the device. */
+  close(): Promise<void>;
+}
+
+/** A model as a backend takes it: wired as plans, its weights by name. */
+export interface PlannedModel {
+  readonly config: ModelConfig;
+  readonly prefill: Plan;
+  readonly step: Plan;
+  /** A weight as weightShapes of reference/model.ts names it. */
+  weight(name: string): Tensor;
+}
+
+/** Kernels for the ops, and executors that run plans on them. */
+export interface Backend {
+  readonly info: BackendInfo;
+  readonly ops: BackendOps;
+  /** Takes a model's weights to the device. */
+  load(model: PlannedModel): Promise<Executor>;
+  /** Frees the device. */
   close(): Promise<void>;
 }

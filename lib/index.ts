@@ -1,6 +1,6 @@
 /** selscan: load a model, decode with it, score with it, look inside. */
 
-export type { BackendInfo, Executor, Row } from '../backends/types.ts';
+export type { Backend, BackendInfo, BackendOps, Executor, Row } from '../backends/types.ts';
 export type { ModelConfig } from '../reference/config.ts';
 export {
   BackendError,
@@ -11,6 +11,13 @@ export {
 } from '../reference/errors.ts';
 export type { Precision, Tensor, Vector } from '../reference/tensor.ts';
 export type { Trace, TraceEvent } from '../reference/trace.ts';
+export {
+  BACKEND_NAMES,
+  type OpenOptions,
+  openBackend,
+  openExecutor,
+  presentBackends,
+} from './backend.ts';
 export { type CheckpointCode, CheckpointError } from './checkpoint/errors.ts';
 export type { BlobFiles, BlobLike } from './checkpoint/files.ts';
 export {

@@ -41,9 +41,9 @@ export class UnsupportedError extends SelscanError {
   }
 }
 
-/** A backend is absent, or is not the one that was asked for. Code `Backend`. */
+/** A backend is absent, or is not the one that was asked for. Code `Backend` unless a more telling one is given. */
 export class BackendError extends SelscanError {
-  constructor(message: string) {
-    super('Backend', message);
+  constructor(message: string, code = 'Backend') {
+    super(code, message);
   }
 }

@@ -220,7 +220,7 @@ describe('errors', () => {
     [{ temperature: -1 }, 'Option', /^temperature: expected a number ≥ 0, got -1/],
     [{ topP: 1.2 }, 'Option', /^topP: expected a number in \(0, 1\], got 1.2/],
     [{ logitBias: { 512: 1 } }, 'TokenRange', /^logitBias: expected token ids in \[0, 512\)/],
-    [{ backend: 'gpu' }, 'Backend', /^backend: expected reference/],
+    [{ backend: 'gpu' }, 'UnknownBackend', /^backend: expected reference/],
   ])('%j is refused', async (options, code, message) => {
     await expect(failing('', options)).rejects.toMatchObject({ code });
     await expect(failing('', options)).rejects.toThrow(message);

@@ -1,6 +1,8 @@
 /** What every command is given, and checks that several of them share. */
 
+import type { BackendInfo } from '../../backends/types.ts';
 import { BackendError, ConfigError } from '../../reference/errors.ts';
+import { BACKEND_NAMES } from '../backend.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Context {
@@ -11,26 +13,21 @@ export interface Context {
   fail(code?: 1 | 2): void;
 }
 
-/** Backends that other versions of selscan have, or will. */
-const OTHER_BACKENDS = [
-  'wasm',
-  'gpujs:cpu',
-  'gpujs:webasm',
-  'gpujs:webgpu',
-  'gpujs:webgl2',
-  'gpujs:headlessgl',
-  'webgpu',
-];
-
-/** @throws BackendError for a backend that this version does not have; nothing else is run in its place. */
+/** @throws BackendError for a backend that is not known; nothing else is run in its place. */
 export function checkBackend(backend: string, threads = 1): void {
-  if (backend !== 'reference') {
-    const known = OTHER_BACKENDS.includes(backend) ? 'is not part of this version' : 'is not known';
-    throw new BackendError(`backend: ${backend} ${known}; use reference`);
-  }
-  if (threads !== 1) {
-    throw new ConfigError(
-      `threads: expected 1, all that the reference backend uses, got ${threads}`,
+  if (backend !== 'reference' && !BACKEND_NAMES.includes(backend)) {
+    throw new BackendError(
+      `backend: expected reference or one of ${BACKEND_NAMES.join(', ')}, got ${backend}`,
+      'UnknownBackend',
     );
   }
+  if (threads !== 1) {
+    throw new ConfigError(`threads: expected 1, all that ${backend} uses, got ${threads}`);
+  }
+}
+
+/** What ran, for people: `gpujs:webgpu (float32, google swiftshader)`. */
+export function describeBackend({ backend, precision, adapter, fallback }: BackendInfo): string {
+  const facts = [precision, adapter, fallback && `instead of what was asked for: ${fallback}`];
+  return `${backend} (${facts.filter((fact) => fact !== undefined).join(', ')})`;
 }

@@ -2,10 +2,11 @@
 
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
+import { openExecutor } from '../backend.ts';
 import { type EndEvent, generate, type Prompt } from '../decode/generate.ts';
 import type { GenerateOptions } from '../decode/options.ts';
 import { loadModel } from '../loadModel.ts';
-import { type Context, checkBackend } from './context.ts';
+import { type Context, checkBackend, describeBackend } from './context.ts';
 import { readPrompts } from './files.ts';
 import { parseInteger, parseLogitBias, parseNumber, parseTexts } from './options.ts';
 import { formatCount, type Terminal, terminalText } from './terminal.ts';
@@ -88,36 +89,39 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
     stop: flags.stop,
     signal,
   };
+  const executor = await openExecutor(loaded.model, flags.backend);
   const show = flags.json ? showJson(terminal) : showText(terminal, prompts, flags.samples ?? 1);
   const start = performance.now();
   let tokens = 0;
   let samples = 0;
-  for await (const event of generate(loaded, prompts, options)) {
-    if (event.kind === 'token') {
-      tokens++;
-      show.token(event.text);
-    } else {
-      samples++;
-      show.end(event);
+  try {
+    for await (const event of generate(loaded, prompts, { ...options, backend: executor })) {
+      if (event.kind === 'token') {
+        tokens++;
+        show.token(event.text);
+      } else {
+        samples++;
+        show.end(event);
+      }
     }
+  } finally {
+    await executor.close();
   }
   const seconds = (performance.now() - start) / 1000;
-  const { precision } = loaded.model;
   const summary = {
     prompts: prompts.length,
     samples,
     tokens,
     seconds,
     tokensPerSecond: tokens / seconds,
-    backend: flags.backend,
-    precision,
+    ...executor.info,
     seed: flags.seed ?? 0,
   };
   if (flags.json) terminal.out(`${JSON.stringify({ summary })}\n`);
   else {
     const rate = formatCount(summary.tokensPerSecond);
     terminal.err(
-      `${formatCount(tokens)} tokens in ${seconds.toFixed(2)} s: ${rate} tokens/s on ${flags.backend} (${precision})\n`,
+      `${formatCount(tokens)} tokens in ${seconds.toFixed(2)} s: ${rate} tokens/s on ${describeBackend(executor.info)}\n`,
     );
   }
 }

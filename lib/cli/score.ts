@@ -41,7 +41,11 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
   }
   const loaded = await loadModel(flags.model, { signal });
   const withLogits = flags.logits !== undefined;
-  const { tokens, logprobs, logits } = await score(loaded, input, { withLogits, signal });
+  const { tokens, logprobs, logits } = await score(loaded, input, {
+    withLogits,
+    backend: flags.backend,
+    signal,
+  });
   if (flags.logits !== undefined && logits) {
     await writeAtomically(flags.logits, encodeSafetensors(new Map([['logits', logits]])));
   }

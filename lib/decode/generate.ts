@@ -1,15 +1,15 @@
 /** The decode loop: many chains from many prompts, one token of each at a time. */
 
 import type { Executor, Row } from '../../backends/types.ts';
-import { BackendError, ConfigError } from '../../reference/errors.ts';
+import { ConfigError } from '../../reference/errors.ts';
 import type { Vector } from '../../reference/tensor.ts';
 import type { Trace } from '../../reference/trace.ts';
+import { openExecutor } from '../backend.ts';
 import { type LoadedModel, requireTokenizer } from '../loadModel.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 import { encodePrompt } from '../tokenizer/tokenizer.ts';
 import { drawToken } from './drawToken.ts';
 import { type DecodePlan, type GenerateOptions, planDecoding } from './options.ts';
-import { referenceExecutor } from './referenceExecutor.ts';
 import { StopWatcher, StreamingText } from './text.ts';
 
 /** A text, token ids taken literally, or a conversation for the model's chat template. */
@@ -98,7 +98,9 @@ export async function* generate(
   const plan = planDecoding(options, config.vocabSize);
   if (plan.stop.length > 0) requireTokenizer(loaded);
   const encoded = prompts.map((prompt, i) => encodeAny(loaded, prompt, i));
-  const executor = chooseExecutor(loaded, options.backend);
+  const { backend = 'reference' } = options;
+  const executor =
+    typeof backend === 'object' ? backend : await openExecutor(loaded.model, backend);
   const queue = chainQueue(encoded, plan, executor, loaded);
   const live: Chain[] = [];
   const pause = pauser();
@@ -129,6 +131,7 @@ export async function* generate(
   } finally {
     await queue.return();
     for (const chain of live) executor.release(chain.row);
+    if (executor !== backend) await executor.close();
   }
 }
 
@@ -187,14 +190,6 @@ function chatText(loaded: LoadedModel, messages: readonly ChatMessage[]): string
   throw new ConfigError(
     `${loaded.name}: expected a chat template in tokenizer_config.json, found none; give a text instead`,
     'NoChatTemplate',
-  );
-}
-
-function chooseExecutor(loaded: LoadedModel, backend: GenerateOptions['backend']): Executor {
-  if (backend === undefined || backend === 'reference') return referenceExecutor(loaded.model);
-  if (typeof backend === 'object') return backend;
-  throw new BackendError(
-    `backend: expected reference, the only one in this version, got ${backend}`,
   );
 }
 

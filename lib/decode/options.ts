@@ -41,8 +41,11 @@ export interface GenerateOptions {
   signal?: AbortSignal;
   /** Receives how each token is drawn, and with one row at a time everything inside the model. */
   trace?: Trace;
-  /** `'reference'` (the default), or an executor. */
-  backend?: 'reference' | Executor;
+  /**
+   * What computes: `'reference'` (the default), another backend by name, opened for this call, or an
+   * executor from openExecutor, which may serve many calls.
+   */
+  backend?: string | Executor;
 }
 
 /** Options checked and completed. */

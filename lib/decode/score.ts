@@ -1,16 +1,19 @@
 /** How likely a model finds a text: the log-probability of each of its tokens. */
 
-import { ConfigError, SelscanError } from '../../reference/errors.ts';
-import { prefill } from '../../reference/model.ts';
+import { checkTokens } from '../../backends/rows.ts';
+import type { Executor, Row } from '../../backends/types.ts';
+import { SelscanError } from '../../reference/errors.ts';
 import { logprobOf } from '../../reference/sampling.ts';
-import { newState } from '../../reference/state.ts';
-import { type Tensor, zeros } from '../../reference/tensor.ts';
+import { emptyOf, type Tensor, type Vector, zeros } from '../../reference/tensor.ts';
+import { openExecutor } from '../backend.ts';
 import { type LoadedModel, requireTokenizer } from '../loadModel.ts';
 import { encodePrompt } from '../tokenizer/tokenizer.ts';
 
 export interface ScoreOptions {
   /** Whether to return the logits too, which take seqlen·vocabRows numbers. Default false. */
   withLogits?: boolean;
+  /** What computes: a backend by name, or an executor of this model. Default `'reference'`. */
+  backend?: string | Executor;
   signal?: AbortSignal;
 }
 
@@ -22,9 +25,6 @@ export interface Score {
   logits?: Tensor;
 }
 
-/** Tokens taken in at once: their logits are all that is kept besides the result. */
-const CHUNK = 32;
-
 /**
  * Log-probabilities of a text (with a begin token as the tokenizer says) or of token ids (literally).
  * @throws ConfigError for an empty text, a token id that the model lacks, or more tokens than its context.
@@ -32,36 +32,38 @@ const CHUNK = 32;
 export async function score(
   loaded: LoadedModel,
   text: string | readonly number[],
-  { withLogits = false, signal }: ScoreOptions = {},
+  { withLogits = false, backend = 'reference', signal }: ScoreOptions = {},
 ): Promise<Score> {
-  const { model, config } = loaded;
   const tokens =
     typeof text === 'string' ? encodePrompt(requireTokenizer(loaded), text) : [...text];
-  if (tokens.length === 0)
-    throw new ConfigError('score: expected at least one token', 'EmptyPrompt');
-  if (tokens.length > (config.contextLength ?? Number.POSITIVE_INFINITY)) {
-    throw new ConfigError(
-      `score: expected at most ${config.contextLength} tokens (the model's context), got ${tokens.length}`,
-      'ContextLength',
-    );
-  }
-  const state = newState(config, model.precision);
-  const logprobs: (number | null)[] = [null];
-  const width = config.vocabRows;
-  const like = model.precision === 'float32' ? new Float32Array(0) : new Float64Array(0);
-  const allLogits = withLogits ? zeros(tokens.length * width, like) : undefined;
-  for (let start = 0; start < tokens.length; start += CHUNK) {
-    if (signal?.aborted) throw new SelscanError('Aborted', 'score: aborted by its signal');
-    const chunk = tokens.slice(start, start + CHUNK);
-    const { logits } = prefill({ model, state, tokens: chunk });
-    allLogits?.set(logits.data, start * width);
-    for (let t = 0; t < chunk.length; t++) {
-      const next = tokens[start + t + 1];
-      if (next === undefined) break;
-      logprobs.push(logprobOf(logits.data.subarray(t * width, (t + 1) * width), next));
+  checkTokens(loaded.config, tokens, 0);
+  const executor =
+    typeof backend === 'object' ? backend : await openExecutor(loaded.model, backend);
+  const rows: Row[] = [];
+  try {
+    const width = loaded.config.vocabRows;
+    const like = emptyOf(executor.info.precision);
+    const all = withLogits && zeros(tokens.length * width, like);
+    const logprobs: (number | null)[] = [null];
+    for (const [t, token] of tokens.entries()) {
+      if (signal?.aborted) throw new SelscanError('Aborted', 'score: aborted by its signal');
+      const logits = await next(executor, rows, token);
+      if (all) all.set(logits, t * width);
+      if (t + 1 < tokens.length) logprobs.push(logprobOf(logits, tokens[t + 1]));
+      if (t % 32 === 0) await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals run
     }
-    await new Promise((resolve) => setTimeout(resolve, 0)); // let signals and timers run
+    const logits = all && { logits: { data: all, shape: [tokens.length, width] } };
+    return { tokens, logprobs, ...logits };
+  } finally {
+    for (const row of rows) executor.release(row);
+    if (executor !== backend) await executor.close();
   }
-  const logits = allLogits && { logits: { data: allLogits, shape: [tokens.length, width] } };
-  return { tokens, logprobs, ...logits };
+}
+
+/** Takes in one token of the only row, which the first token makes; returns the logits of the next. */
+async function next(executor: Executor, rows: Row[], token: number): Promise<Vector> {
+  if (rows.length > 0) return (await executor.step(rows, [token]))[0];
+  const [{ row, logits }] = await executor.prefill([[token]]);
+  rows.push(row);
+  return logits;
 }

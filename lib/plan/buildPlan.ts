@@ -10,6 +10,7 @@ import type {
   ModelConfig,
   NormConfig,
 } from '../../reference/config.ts';
+import { ropeFrequencies } from '../../reference/rope.ts';
 import {
   convolve,
   discreteMamba2,
@@ -130,12 +131,13 @@ const attention: MixerWiring<AttentionConfig> = (w, u, config) => {
   const [qkvIn, value, gate] = split(projected, widths);
   const qkv = dConv ? convolve(w, qkvIn, config, 'identity', true) : qkvIn;
   const [q, k, v] = split(qkv, [qWidth, kvWidth, kvWidth]);
+  const frequencies = rope ? Array.from(ropeFrequencies(rope)) : [];
   const rotate = (name: string, x: Columns, heads: number) =>
     rope
       ? w.add(name, {
           op: 'rope',
           inputs: { x },
-          attributes: { nHeads: heads, headDim, rope },
+          attributes: { nHeads: heads, headDim, pairing: rope.pairing, frequencies },
           width: x.width,
         })
       : x;

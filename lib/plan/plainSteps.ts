@@ -1,24 +1,10 @@
-/** Every op of a plan on the reference: what a step of the plan means, in the plainest words. */
+/** Every step of a plan in terms of our ops: what it means, in the plainest words. */
 
 import type { Columns, HeadAttributes, PlanStep } from '../../backends/plan.ts';
+import type { RunOp } from '../../backends/types.ts';
 import { mapElements, silu } from '../../reference/activations.ts';
-import { attention } from '../../reference/attention.ts';
-import { attentionStep } from '../../reference/attentionStep.ts';
-import { causalConv1d } from '../../reference/causalConv1d.ts';
-import { causalConv1dStep } from '../../reference/causalConv1dStep.ts';
-import { discreteSsd } from '../../reference/discreteSsd.ts';
-import { discreteSsdStep } from '../../reference/discreteSsdStep.ts';
-import { embedding } from '../../reference/embedding.ts';
-import { gatedRmsNorm } from '../../reference/gatedRmsNorm.ts';
-import { layerNorm } from '../../reference/layerNorm.ts';
-import { linear } from '../../reference/linear.ts';
 import { decayRates } from '../../reference/mixer.ts';
-import { rmsNorm } from '../../reference/rmsNorm.ts';
-import { rope, ropeAngles, ropeFrequencies } from '../../reference/rope.ts';
-import { selectiveScan } from '../../reference/selectiveScan.ts';
-import { selectiveScanStep } from '../../reference/selectiveScanStep.ts';
-import { ssd } from '../../reference/ssd.ts';
-import { ssdStep } from '../../reference/ssdStep.ts';
+import { ropeAngles } from '../../reference/rope.ts';
 import { appendRows, cacheTensor, type LayerState } from '../../reference/state.ts';
 import {
   joinColumns,
@@ -41,6 +27,8 @@ export interface Segment {
 
 /** Where a step finds what it reads. */
 export interface PlainContext {
+  /** Computes the ops. */
+  readonly run: RunOp;
   readonly precision: Precision;
   readonly tokens: readonly number[];
   readonly segments: readonly Segment[];
@@ -50,28 +38,29 @@ export interface PlainContext {
 }
 
 /** Runs one step; returns what it writes, a row per token (or, after lastTokens, per sequence). */
-export function runPlainStep(step: PlanStep, context: PlainContext): Tensor {
-  const { columns, precision } = context;
+export async function runPlainStep(step: PlanStep, context: PlainContext): Promise<Tensor> {
+  const { columns, precision, run } = context;
   const weight = (name: string | undefined) =>
     name === undefined ? undefined : context.weight(name);
   switch (step.op) {
     case 'embedding': {
       const { tokens } = context;
-      return embedding({ tokens, weight: context.weight(step.weights.weight), precision }).y;
+      const weights = context.weight(step.weights.weight);
+      return (await run('embedding', { tokens, weight: weights, precision })).y;
     }
     case 'rmsNorm':
     case 'layerNorm': {
-      const norm = step.op === 'rmsNorm' ? rmsNorm : layerNorm;
-      return norm({
+      const input = {
         x: columns(step.inputs.x),
         weight: context.weight(step.weights.weight),
         bias: weight(step.weights.bias),
         eps: step.attributes.eps,
-      }).y;
+      };
+      return (await run(step.op, input)).y;
     }
     case 'linear': {
       const { x, residual } = step.inputs;
-      const { y } = linear({
+      const { y } = await run('linear', {
         x: columns(x),
         weight: context.weight(step.weights.weight),
         bias: weight(step.weights.bias),
@@ -80,12 +69,13 @@ export function runPlainStep(step: PlanStep, context: PlainContext): Tensor {
     }
     case 'gatedRmsNorm': {
       const { x, z } = step.inputs;
-      return gatedRmsNorm({
+      const input = {
         x: columns(x),
         z: columns(z),
         weight: context.weight(step.weights.weight),
         ...step.attributes,
-      }).y;
+      };
+      return (await run('gatedRmsNorm', input)).y;
     }
     case 'gate':
       return gate(
@@ -117,7 +107,7 @@ type SequenceOp =
   | 'rope';
 
 /** Runs a step on each sequence's tokens alone. */
-function bySegment(step: SequenceStep, context: PlainContext): Tensor {
+async function bySegment(step: SequenceStep, context: PlainContext): Promise<Tensor> {
   const whole = Object.entries(step.inputs as Record<string, Columns>).map(
     ([role, columns]) => [role, context.columns(columns)] as const,
   );
@@ -131,17 +121,18 @@ function bySegment(step: SequenceStep, context: PlainContext): Tensor {
         return [role, { data: rows, shape: [count, width] }];
       }),
     ) as Record<string, Tensor>;
-    data.set(runSegment(step, inputs, segment, context).data, from * step.y.width);
+    const y = await runSegment(step, inputs, segment, context);
+    data.set(y.data, from * step.y.width);
   }
   return { data, shape: [context.tokens.length, step.y.width] };
 }
 
-function runSegment(
+async function runSegment(
   step: SequenceStep,
   inputs: Record<string, Tensor>,
   { count, position, layers }: Segment,
-  { weight }: PlainContext,
-): Tensor {
+  { run, weight }: PlainContext,
+): Promise<Tensor> {
   const state = layers[step.layer ?? 0];
   const isStep = step.op.endsWith('Step');
   /** Rows of tokens as the op wants them: (1, seqlen, …), or (1, …) for a single token. */
@@ -156,11 +147,11 @@ function runSegment(
   });
   switch (step.op) {
     case 'rope': {
-      const { rope: config, nHeads, headDim } = step.attributes;
+      const { pairing, frequencies, nHeads, headDim } = step.attributes;
       const positions = Array.from({ length: count }, (_, t) => position + t);
       const precision = inputs.x.data instanceof Float32Array ? 'float32' : 'float64';
-      const angles = ropeAngles(positions, ropeFrequencies(config), precision);
-      return rope({ x: as('x', nHeads, headDim), angles, pairing: config.pairing }).y;
+      const angles = ropeAngles(positions, Float64Array.from(frequencies), precision);
+      return (await run('rope', { x: as('x', nHeads, headDim), angles, pairing })).y;
     }
     case 'causalConv1d':
     case 'causalConv1dStep': {
@@ -171,7 +162,7 @@ function runSegment(
         activation: step.attributes.activation,
         convState: state.convState as Tensor,
       };
-      const { y, convState } = isStep ? causalConv1dStep(input) : causalConv1d(input);
+      const { y, convState } = await run(step.op, input);
       state.convState = convState;
       return y;
     }
@@ -190,7 +181,7 @@ function runSegment(
         z: as('z', dInner),
         h: state.h as Tensor,
       };
-      const { y, h } = isStep ? selectiveScanStep(input) : selectiveScan(input);
+      const { y, h } = await run(step.op, input);
       state.h = h;
       return y;
     }
@@ -205,7 +196,7 @@ function runSegment(
         A: decayRates(weight(step.weights.ALog), inputs.x.data),
         z: inputs.z && as('z', nHeads, headDim),
       };
-      const { y, h } = isStep ? ssdStep(input) : ssd(input);
+      const { y, h } = await run(step.op, input);
       state.h = h;
       return y;
     }
@@ -213,7 +204,7 @@ function runSegment(
     case 'discreteSsdStep': {
       const a = as('a', step.attributes.nHeads);
       const input = { ...heads(step.attributes, weight(step.weights.D)), a };
-      const { y, h } = isStep ? discreteSsdStep(input) : discreteSsd(input);
+      const { y, h } = await run(step.op, input);
       state.h = h;
       return y;
     }
@@ -229,7 +220,7 @@ function runSegment(
         values: cacheTensor(values, nKvHeads),
         scale,
       };
-      return isStep ? attentionStep(input).y : attention(input).y;
+      return (await run(step.op, input)).y;
     }
   }
 }

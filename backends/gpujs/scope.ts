@@ -1,0 +1,89 @@
+/** One op on host arrays: what it uploads is freed when it is done. */
+
+import type { Tensor } from '../../reference/tensor.ts';
+import type { Device } from './device.ts';
+import type { Dims, Handle, KernelSpec } from './kernel.ts';
+
+export class Scope {
+  readonly #device: Device;
+  readonly #uploaded: Handle[] = [];
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** Numbers on the device under dimensions of their own; x is fastest. */
+  async put(data: ArrayLike<number>, ...dims: number[]): Promise<Handle> {
+    const floats = data instanceof Float32Array ? data : Float32Array.from(data);
+    const handle = await this.#device.upload(floats, dims);
+    this.#uploaded.push(handle);
+    return handle;
+  }
+
+  /** A tensor as rows of a width. */
+  rows({ data }: Tensor, width: number): Promise<Handle> {
+    return this.put(data, width, data.length / width);
+  }
+
+  /** Nothing for an input that is absent, else itself as a vector: to be spread into arguments. */
+  async vectors(...tensors: readonly (Tensor | undefined)[]): Promise<Handle[]> {
+    const handles: Handle[] = [];
+    for (const t of tensors) if (t) handles.push(await this.put(t.data, t.data.length));
+    return handles;
+  }
+
+  /** (rows, columns) as (columns, rows). */
+  transposed({ data, shape: [rows, columns] }: Tensor): Promise<Handle> {
+    const out = new Float32Array(data.length);
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
+    }
+    return this.put(out, rows, columns);
+  }
+
+  run(spec: KernelSpec, ...args: readonly Handle[]): Promise<Handle> {
+    return this.runIn('', spec, ...args);
+  }
+
+  /** Runs a kernel into a place of its own, where the same kernel runs again while its output is needed. */
+  runIn(place: string, spec: KernelSpec, ...args: readonly Handle[]): Promise<Handle> {
+    // a kernel is built for the sizes of its arguments
+    const sizes = args.map(({ dims }) => dims).join('; ');
+    return this.#device.kernel(spec, `${place} ${sizes}`).run(...args);
+  }
+
+  async take(handle: Handle, shape: readonly number[]): Promise<Tensor> {
+    return { data: await this.#device.read(handle), shape };
+  }
+
+  /** The numbers of a handle. */
+  read(handle: Handle): Promise<Float32Array> {
+    return this.#device.read(handle);
+  }
+
+  end(): void {
+    for (const handle of this.#uploaded) this.#device.free(handle);
+    this.#uploaded.length = 0;
+  }
+}
+
+/** Whether a tensor has no element: kernels need at least one. */
+export const isEmpty = ({ data }: Tensor): boolean => data.length === 0;
+
+/** A tensor of zeros in float32. */
+export function zeros(...shape: number[]): Tensor {
+  return { data: new Float32Array(shape.reduce((size, n) => size * n, 1)), shape };
+}
+
+/** Swaps the last two axes of (batch, a, b): the device keeps the last one outside. */
+export function swapLast({ data }: Tensor, batch: number, a: number, b: number): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < batch; r++) {
+    for (let i = 0; i < a; i++) {
+      for (let j = 0; j < b; j++) out[(r * b + j) * a + i] = data[(r * a + i) * b + j];
+    }
+  }
+  return out;
+}
+
+export type { Dims };
