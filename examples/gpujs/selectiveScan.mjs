@@ -12,8 +12,10 @@ const STEP_SIZE = `function (dtRaw, dtBias) {
   const s = dtRaw[this.thread.y][this.thread.x] + dtBias[this.thread.x];
   if (this.constants.softplus == 0 || s > 20) return s;
   const e = Math.exp(-Math.abs(s));
-  let log1p = Math.log(1 + e);
-  if (e < 0.01) { log1p = e * (1 - e * (0.5 - e * 0.33333334)); }
+  const q = e / (2 + e); // ln(1 + e) = 2·artanh(q): log(1 + e) would lose what 1 + e rounds away
+  const r = q * q;
+  const tail = 0.14285715 + r * (0.11111111 + r * (0.09090909 + r * 0.07692308));
+  const log1p = 2 * q * (1 + r * (0.33333334 + r * (0.2 + r * tail)));
   return Math.max(s, 0) + log1p;
 }`;
 
