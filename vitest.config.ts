@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
@@ -6,6 +7,10 @@ import { defineConfig } from 'vitest/config';
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const chromium = process.env.SELSCAN_CHROMIUM ?? '/usr/bin/chromium';
 const expected = (process.env.SELSCAN_EXPECT ?? '').split(',');
+/** Debian's chromium brings a Vulkan driver that runs on any CPU: WebGPU in Node uses it where no other is set. */
+const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+const { VK_ICD_FILENAMES = swiftshader, XDG_RUNTIME_DIR = tmpdir() } = process.env;
+const softwareVulkan = { VK_ICD_FILENAMES, XDG_RUNTIME_DIR };
 if (expected.includes('chromium') && !existsSync(chromium)) {
   throw new Error(`SELSCAN_EXPECT names chromium, which is not at ${chromium}`);
 }
@@ -33,6 +38,7 @@ export default defineConfig({
           name: 'node',
           include: ['spec/*.spec.ts'],
           pool: 'forks',
+          env: existsSync(swiftshader) ? softwareVulkan : {},
         },
       },
       ...(existsSync(chromium)

@@ -3,8 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import benny from 'benny';
-import { runOnReference } from '../lib/verify/golden/run.ts';
-import { checkLaw, FLOAT64, lawsOf } from '../lib/verify/index.ts';
+import { checkLaw, lawsOf, referenceSubject } from '../lib/verify/index.ts';
 import { benchDecode } from './decode.bench.ts';
 import { stepCases } from './steps.bench.ts';
 
@@ -16,8 +15,7 @@ print('Machines are shared: compare lines of one run, not runs.\n');
 const cases = stepCases();
 for (const op of new Set(cases.map((one) => one.op))) {
   for (const law of lawsOf(op)) {
-    const subject = { run: runOnReference, precision: 'float64', machine: FLOAT64 } as const;
-    const { ok, counterexample } = await checkLaw(law, subject, { runs: 30 });
+    const { ok, counterexample } = await checkLaw(law, referenceSubject('float64'), { runs: 30 });
     if (!ok) throw new Error(`${op}: ${law.law}: ${JSON.stringify(counterexample)}`);
   }
 }

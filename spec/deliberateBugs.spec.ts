@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DELIBERATE_BUGS, type DeliberateBug } from '../fixtures/deliberateBugs.ts';
-import { FLOAT64 } from '../lib/verify/approx.ts';
+import { checkLaw } from '../lib/verify/check.ts';
 import type { RunOp } from '../lib/verify/golden/case.ts';
-import { checkLaw, type Law, lawsOf } from '../lib/verify/laws/index.ts';
+import { type Law, lawsOf } from '../lib/verify/laws/index.ts';
 import { type Ops, ops } from '../reference/ops.ts';
 import { path, REFERENCE, SEED } from './support.ts';
 
@@ -53,7 +53,7 @@ describe('laws', () => {
     it(`breaks "${bug.op} ${bug.law}"`, async () => {
       const buggy = await buggyOps(bug, n);
       const run: RunOp = async (name, input) => (buggy[name] as (input: unknown) => never)(input);
-      const subject = { run, precision: 'float64', machine: FLOAT64 } as const;
+      const subject = { ...REFERENCE.float64, run };
       const result = await checkLaw(lawOf(bug), subject, OPTIONS);
       expect(result.ok).toBe(false);
       // a finding, not a crash of the copy

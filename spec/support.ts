@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FLOAT32, FLOAT64 } from '../lib/verify/approx.ts';
+import { checkLaw } from '../lib/verify/check.ts';
 import { runOnReference } from '../lib/verify/golden/run.ts';
-import { checkLaw, lawsOf, type Subject } from '../lib/verify/laws/index.ts';
+import { lawsOf, type Subject } from '../lib/verify/laws/index.ts';
 import type { LawOf } from '../lib/verify/laws/law.ts';
 import type { OpName } from '../reference/ops.ts';
 
@@ -36,9 +37,11 @@ export async function expectLaw<Judged>(
   expect(ok, `${law.law}: ${found}`).toBe(true);
 }
 
+const reference = { name: 'reference', run: runOnReference, isBitwise: true, showsNaN: true };
+
 export const REFERENCE: Record<'float64' | 'float32', Subject> = {
-  float64: { run: runOnReference, precision: 'float64', machine: FLOAT64 },
-  float32: { run: runOnReference, precision: 'float32', machine: FLOAT32 },
+  float64: { ...reference, precision: 'float64', machine: FLOAT64 },
+  float32: { ...reference, precision: 'float32', machine: FLOAT32 },
 };
 
 /** One test for each law of an op, in both precisions of the reference. */

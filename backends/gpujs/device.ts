@@ -112,7 +112,7 @@ export class Device {
           built,
           args.map((arg) => arg.value),
         );
-        if (last !== undefined && last !== value) last.delete?.(); // its reference, not the buffer
+        dropReference(last, value);
         last = value;
         return { dims: spec.output, value };
       },
@@ -148,7 +148,7 @@ export class Device {
       this.#places.set(key, place);
     }
     const value = await this.#call('upload', place.kernel, [this.#gpuJs.input(data, dims)]);
-    place.last?.delete?.();
+    dropReference(place.last, value);
     place.last = value;
     return { dims, value };
   }
@@ -244,6 +244,14 @@ export class Device {
     const unmasked = gl.getExtension('WEBGL_debug_renderer_info');
     return String(gl.getParameter(unmasked?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
   }
+}
+
+/**
+ * Gives back what a kernel returned before. WebGPU counts a reference to the buffer for every call; in GL modes
+ * every call returns the same texture, and giving that back would delete what has just been written.
+ */
+function dropReference(last: GpuValue | undefined, value: GpuValue): void {
+  if (last !== value) last?.delete?.();
 }
 
 /** Copies an array of one to three dimensions. */

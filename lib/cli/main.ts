@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `selscan COMMAND …`. Exit code 0, 1 (a check failed) or 2 (bad usage or input). */
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { SelscanError } from '../../reference/errors.ts';
 import type { Context } from './context.ts';
@@ -10,21 +9,10 @@ import { addExplain } from './explain.ts';
 import { addGenerate } from './generate.ts';
 import { addInspect } from './inspect.ts';
 import { addOracle } from './oracle.ts';
+import { packageVersion } from './packageVersion.ts';
 import { addScore } from './score.ts';
 import { errorLine, isExpected, processTerminal } from './terminal.ts';
-
-/** The version in package.json, one folder up from lib/ or from dist/lib/. */
-function packageVersion(): string {
-  for (const up of ['../../', '../../../']) {
-    try {
-      const text = readFileSync(new URL(`${up}package.json`, import.meta.url), 'utf8');
-      return (JSON.parse(text) as { version: string }).version;
-    } catch {
-      // one folder further up
-    }
-  }
-  return 'unknown';
-}
+import { addVerify } from './verify.ts';
 
 function createProgram(context: Context): Command {
   const program = new Command('selscan')
@@ -35,7 +23,7 @@ function createProgram(context: Context): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
-  const add = [addGenerate, addScore, addOracle, addExplain, addInspect, addDemo];
+  const add = [addGenerate, addScore, addOracle, addVerify, addExplain, addInspect, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });

@@ -4,6 +4,10 @@
  * bound on how far a computation in a given arithmetic can be from the exact result. No bound is tuned.
  */
 
+import type { Loss, Machine } from './machines.ts';
+
+export { FLOAT32, FLOAT64, type Machine } from './machines.ts';
+
 /** `|computed − value| ≤ error`, where computed is what the machine in question gets. */
 export interface Approx {
   readonly value: number;
@@ -11,107 +15,119 @@ export interface Approx {
   readonly error: number;
 }
 
-/** An arithmetic: how much its operations may be off. */
-export interface Machine {
-  /** Relative error of +, −, ·, ÷ and √. */
-  readonly unit: number;
-  /** Absolute error where a result may be subnormal. */
-  readonly tiny: number;
-  /** Above this a result overflows. */
-  readonly largest: number;
-  /** Relative error of exp, log, log1p, sin and cos, in units. */
-  readonly functions: number;
-}
-
-/** Float32 with rounded operations, functions rounded from a better value. */
-export const FLOAT32: Machine = {
-  unit: 2 ** -24 * (1 + 2 ** -20), // and what is lost in computing the bound itself
-  tiny: 2 ** -149,
-  largest: 3.4028234663852886e38,
-  functions: 1,
-};
-
-/** Float64. The value itself is no more exact than what is compared with it, so everything counts twice. */
-export const FLOAT64: Machine = {
-  unit: 2 ** -52,
-  tiny: 2 ** -1073,
-  largest: Number.MAX_VALUE,
-  functions: 2, // 1 ulp of ours, 1 of Math's
-};
-
 export const exactly = (value: number): Approx => ({ value, error: 0 });
 export const ZERO: Approx = exactly(0);
 export const ONE: Approx = exactly(1);
 
+/**
+ * Which ways of computing an equation a bound covers: the reference's order of operations, or every right
+ * one (sums as trees or chunks, fused, products in another order, σ as 1/(1 + e^−x)).
+ */
+export type Freedom = 'ours' | 'any';
+
 /** Calculates with {@link Approx} numbers on one machine. */
 export class Calculator {
   readonly machine: Machine;
+  readonly freedom: Freedom;
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, freedom: Freedom = 'ours') {
     this.machine = machine;
+    this.freedom = freedom;
   }
 
   /** A result with the error that its inputs brought, once the machine has rounded it. */
-  rounded(value: number, brought: number, units = 1): Approx {
+  rounded(value: number, brought: number, units = 1, absolute = 0): Approx {
     const { unit, tiny, largest } = this.machine;
-    const error = brought + (Math.abs(value) + brought) * unit * units + tiny;
+    const error = brought + (Math.abs(value) + brought) * unit * units + absolute + tiny;
     return Math.abs(value) + error <= largest ? { value, error } : { value, error: Infinity };
   }
 
-  add(a: Approx, b: Approx): Approx {
+  /** An operand as the machine takes it: where it flushes, a subnormal may become zero. */
+  #read(a: Approx): Approx {
+    const { flushes, tiny } = this.machine;
+    const size = Math.abs(a.value);
+    if (!flushes || size - a.error >= tiny) return a;
+    return { value: a.value, error: a.error + Math.min(size + a.error, tiny) };
+  }
+
+  add(left: Approx, right: Approx): Approx {
+    const [a, b] = [this.#read(left), this.#read(right)];
     return this.rounded(a.value + b.value, a.error + b.error);
   }
 
-  sub(a: Approx, b: Approx): Approx {
-    return this.rounded(a.value - b.value, a.error + b.error);
+  sub(left: Approx, right: Approx): Approx {
+    return this.add(left, negated(right));
   }
 
-  mul(a: Approx, b: Approx): Approx {
+  mul(left: Approx, right: Approx): Approx {
+    const [a, b] = [this.#read(left), this.#read(right)];
     const brought = Math.abs(a.value) * b.error + Math.abs(b.value) * a.error + a.error * b.error;
     return this.rounded(a.value * b.value, brought);
   }
 
-  div(a: Approx, b: Approx): Approx {
-    const smallest = Math.abs(b.value) - b.error;
-    if (!(smallest > 0)) return { value: a.value / b.value, error: Infinity };
+  div(left: Approx, right: Approx): Approx {
+    const { division, largestDivisor } = this.machine;
+    const [a, b] = [this.#read(left), this.#read(right)];
     const value = a.value / b.value;
-    return this.rounded(value, (a.error + Math.abs(value) * b.error) / smallest);
+    const smallest = Math.abs(b.value) - b.error;
+    if (!(smallest > 0)) return { value, error: Infinity };
+    const vanishes = Math.abs(b.value) + b.error > largestDivisor;
+    const brought = (a.error + Math.abs(value) * b.error) / smallest;
+    return this.rounded(value, brought, division, vanishes ? Math.abs(value) : 0);
   }
 
-  sqrt(a: Approx): Approx {
+  sqrt(operand: Approx): Approx {
+    const a = this.#read(operand);
     const value = Math.sqrt(a.value);
     const least = Math.sqrt(Math.max(a.value - a.error, 0));
-    return this.rounded(value, a.error === 0 ? 0 : a.error / (value + least));
+    return this.rounded(value, a.error === 0 ? 0 : a.error / (value + least), this.machine.sqrt);
   }
 
   exp(a: Approx): Approx {
     const value = Math.exp(a.value);
     const grown = value * Math.expm1(a.error);
     const brought = Number.isFinite(grown) ? grown : Math.exp(a.value + a.error);
-    return this.rounded(value, brought, this.machine.functions);
+    return this.#lossy(value, brought, this.machine.exp(Math.abs(a.value) + a.error));
   }
 
-  log(a: Approx): Approx {
-    const brought = a.error / Math.max(a.value - a.error, 0);
-    return this.rounded(Math.log(a.value), a.error === 0 ? 0 : brought, this.machine.functions);
+  log(operand: Approx): Approx {
+    const a = this.#read(operand);
+    const brought = a.error === 0 ? 0 : a.error / Math.max(a.value - a.error, 0);
+    return this.#lossy(Math.log(a.value), brought, this.machine.log(a.value));
   }
 
-  log1p(a: Approx): Approx {
-    const brought = a.error / Math.max(1 + a.value - a.error, 0);
-    return this.rounded(Math.log1p(a.value), a.error === 0 ? 0 : brought, this.machine.functions);
+  log1p(operand: Approx): Approx {
+    const a = this.#read(operand);
+    const brought = a.error === 0 ? 0 : a.error / Math.max(1 + a.value - a.error, 0);
+    return this.#lossy(Math.log1p(a.value), brought, this.machine.log1p(a.value));
+  }
+
+  /** cos and sin of an angle that is given exactly. */
+  rotation(angle: number): { cos: Approx; sin: Approx } {
+    return {
+      cos: this.#lossy(Math.cos(angle), 0, this.machine.cos(angle)),
+      sin: this.#lossy(Math.sin(angle), 0, this.machine.sin(angle)),
+    };
+  }
+
+  #lossy(value: number, brought: number, { units, absolute }: Loss): Approx {
+    return this.rounded(value, brought, units, absolute);
   }
 
   /** A sum in any order (Higham 2002, equation 4.4). */
   sum(terms: readonly Approx[]): Approx {
-    const { unit, largest } = this.machine;
+    const { unit, largest, flushes, tiny } = this.machine;
     let [value, brought, size] = [0, 0, 0];
     for (const term of terms) {
-      value += term.value;
-      brought += term.error;
-      size += Math.abs(term.value) + term.error;
+      const { value: x, error } = this.#read(term);
+      value += x;
+      brought += error;
+      size += Math.abs(x) + error;
     }
     const n = Math.max(terms.length - 1, 0);
-    const error = brought + n * unit * (1 + n * unit) * size;
+    // sums of subnormals are exact where they are not flushed
+    const flushed = flushes ? n * Math.min(tiny, size) : 0;
+    const error = brought + n * unit * (1 + n * unit) * size + flushed;
     return size + error <= largest ? { value, error } : { value, error: Infinity };
   }
 
@@ -119,22 +135,35 @@ export class Calculator {
     return this.sum(a.map((x, i) => this.mul(x, b[i])));
   }
 
-  /** σ(x), by the form that does not overflow. */
+  /** σ(x), by the form that does not overflow; in any freedom also as 1/(1 + e^−x), 0 where that overflows. */
   sigmoid(x: Approx): Approx {
-    if (x.value >= 0) return this.div(ONE, this.add(ONE, this.exp(negated(x))));
+    const inverse = () => this.div(ONE, this.add(ONE, this.exp(negated(x))));
+    if (x.value >= 0) return inverse();
     const e = this.exp(x);
-    return this.div(e, this.add(ONE, e));
+    const careful = this.div(e, this.add(ONE, e));
+    if (this.freedom === 'ours') return careful;
+    const direct = inverse();
+    const error = direct.error === Infinity ? careful.value + careful.error : direct.error;
+    return { value: careful.value, error: Math.max(careful.error, error) };
   }
 
   silu(x: Approx): Approx {
     return this.mul(x, this.sigmoid(x));
   }
 
-  /** ln(1 + e^x), the identity above 20; next to 20 it may be either. */
+  /**
+   * ln(1 + e^x), the identity above 20; next to 20 it may be either. In any freedom it may be either above 20
+   * too, as long as e^x does not overflow.
+   */
   softplus(x: Approx): Approx {
-    if (x.value - x.error > 20) return x;
-    const y = this.log1p(this.exp(x));
-    return x.value + x.error > 20 ? { value: y.value, error: y.error + 2.1e-9 } : y;
+    const switched = 2.1e-9; // ln(1 + e^20) − 20
+    const isAbove = x.value - x.error > 20;
+    if (isAbove && this.freedom === 'ours') return x;
+    const byLog = this.log1p(this.exp(x));
+    if (isAbove && byLog.error === Infinity) return x;
+    if (isAbove) return { value: x.value, error: Math.max(x.error, byLog.error) + switched };
+    const error = x.value + x.error > 20 ? byLog.error + switched : byLog.error;
+    return { value: byLog.value, error };
   }
 
   /** ln σ(x). */

@@ -3,11 +3,28 @@
 import { SelscanError } from '../../reference/errors.ts';
 import { isTensor, type Tensor } from '../../reference/tensor.ts';
 import type { Approx } from './approx.ts';
+import { unflatten } from './axes.ts';
+
+/** Which elements of an output are off, and by how much they might have been. */
+export interface Difference {
+  /** Name of the output: y, h. */
+  readonly output: string;
+  readonly shape: readonly number[];
+  readonly got: ArrayLike<number>;
+  readonly want: ArrayLike<number>;
+  /** What element i may be off by. */
+  allowedAt(i: number): number;
+  isOff(i: number): boolean;
+}
 
 /** Two tensors differ by more than is allowed. */
 export class DifferenceError extends SelscanError {
-  constructor(message: string) {
+  /** The elements, where tensors were compared. */
+  readonly difference?: Difference;
+
+  constructor(message: string, difference?: Difference) {
     super('Difference', message);
+    this.difference = difference;
   }
 }
 
@@ -24,15 +41,8 @@ export interface Tolerance {
 }
 
 /** Where an element stands: [1, 0, 3]. */
-function indexOf(flat: number, shape: readonly number[]): string {
-  const index: number[] = [];
-  let rest = flat;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    index.unshift(rest % shape[axis]);
-    rest = Math.floor(rest / shape[axis]);
-  }
-  return `[${index.join(', ')}]`;
-}
+const indexOf = (flat: number, shape: readonly number[]) =>
+  `[${unflatten(flat, shape).join(', ')}]`;
 
 function expectSameShape(name: string, got: Tensor, want: Tensor): void {
   if (got.shape.join() !== want.shape.join()) {
@@ -52,12 +62,15 @@ export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: 
   const offAt = (i: number) => Math.abs(got.data[i] - want.data[i]);
   const allowedAt = (i: number) =>
     absolute + relative * Math.abs(want.data[i]) + (perElement?.[i] ?? 0);
+  const shareAt = (i: number) => {
+    if (Object.is(got.data[i], want.data[i]) && !Number.isNaN(got.data[i])) return 0;
+    if (perElement?.[i] === Number.POSITIVE_INFINITY) return 0; // the arithmetic overflows here
+    return offAt(i) === 0 ? 0 : offAt(i) / allowedAt(i);
+  };
   let worst = 0;
   let at = -1;
   for (let i = 0; i < want.data.length; i++) {
-    if (Object.is(got.data[i], want.data[i]) && !Number.isNaN(got.data[i])) continue;
-    if (perElement?.[i] === Number.POSITIVE_INFINITY) continue; // the arithmetic overflows here
-    const share = offAt(i) === 0 ? 0 : offAt(i) / allowedAt(i);
+    const share = shareAt(i);
     if (!(share <= worst)) {
       // also when share is NaN: then it stays the worst
       if (!Number.isNaN(worst)) [worst, at] = [share, i];
@@ -68,6 +81,14 @@ export function expectClose(name: string, got: Tensor, want: Tensor, tolerance: 
       `${name}: off by ${offAt(at).toExponential(3)}, allowed ${allowedAt(at).toExponential(3)}, ` +
         `at element ${indexOf(at, want.shape)} of [${want.shape.join(', ')}]: ` +
         `want ${want.data[at]}, got ${got.data[at]}`,
+      {
+        output: name,
+        shape: want.shape,
+        got: got.data,
+        want: want.data,
+        allowedAt,
+        isOff: (i) => !(shareAt(i) <= 1),
+      },
     );
   }
   return worst;

@@ -1,6 +1,6 @@
 /** Cutting and changing sequences: inputs of sequence ops have their tokens along the second axis. */
 
-import { isTensor, type Tensor } from '../../reference/tensor.ts';
+import { isTensor, sizeOf, type Tensor, zeros } from '../../reference/tensor.ts';
 
 /** Inputs and outputs with one entry per token, wherever they occur. */
 const PER_TOKEN: ReadonlySet<string> = new Set([
@@ -43,6 +43,28 @@ export function takeTokens<T extends object>(
     copy[name] = { data: taken, shape: [batch, ...tokens, ...rest] };
   }
   return copy as T;
+}
+
+/** One token's tensor as a sequence of one. */
+export function withTokenAxis({ data, shape }: Tensor): Tensor {
+  return { data, shape: [shape[0], 1, ...shape.slice(1)] };
+}
+
+/** Sequences one after the other: the inverse of {@link takeTokens}. */
+export function joinTokens(parts: readonly Tensor[]): Tensor {
+  const [batch, , ...rest] = parts[0].shape;
+  const seqlen = parts.reduce((sum, { shape }) => sum + shape[1], 0);
+  const width = sizeOf(rest);
+  const data = zeros(batch * seqlen * width, parts[0].data);
+  for (let b = 0; b < batch; b++) {
+    let at = b * seqlen * width;
+    for (const part of parts) {
+      const size = part.shape[1] * width;
+      data.set(part.data.subarray(b * size, (b + 1) * size), at);
+      at += size;
+    }
+  }
+  return { data, shape: [batch, seqlen, ...rest] };
 }
 
 /** The input with everything from token `from` on changed in the named tensors. */

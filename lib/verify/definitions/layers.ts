@@ -20,8 +20,13 @@ const exactRows = (t: Tensor): Approx[][] =>
 /** W·x + b of one vector. */
 function affine(x: readonly Approx[], weight: Tensor, bias: Tensor | undefined, calc: Calculator) {
   return exactRows(weight).map((row, o) => {
+    const shift = bias && exactly(bias.data[o]);
+    if (shift && calc.freedom === 'any') {
+      // the sum may begin with the bias
+      return calc.sum([shift, ...row.map((weight, i) => calc.mul(weight, x[i]))]);
+    }
     const sum = calc.dot(row, x);
-    return bias ? calc.add(sum, exactly(bias.data[o])) : sum;
+    return shift ? calc.add(sum, shift) : sum;
   });
 }
 
@@ -139,15 +144,6 @@ export function causalConv1d(input: InputOf<'causalConv1d'>, calc: Calculator) {
   return { y, convState: kept };
 }
 
-/** cos and sin of an angle that is given exactly. */
-function rotationOf(angle: number, calc: Calculator) {
-  const units = calc.machine.functions;
-  return {
-    cos: calc.rounded(Math.cos(angle), 0, units),
-    sin: calc.rounded(Math.sin(angle), 0, units),
-  };
-}
-
 export function rope({ x, angles, pairing = 'half' }: InputOf<'rope'>, calc: Calculator) {
   const [, seqlen, nHeads, headDim] = x.shape;
   const nPairs = angles.shape[1];
@@ -156,7 +152,7 @@ export function rope({ x, angles, pairing = 'half' }: InputOf<'rope'>, calc: Cal
     const out = [...v];
     for (let i = 0; i < nPairs; i++) {
       const [j, k] = pairing === 'half' ? [i, i + nPairs] : [2 * i, 2 * i + 1];
-      const { cos, sin } = rotationOf(angles.data[t * nPairs + i], calc);
+      const { cos, sin } = calc.rotation(angles.data[t * nPairs + i]);
       out[j] = calc.sub(calc.mul(v[j], cos), calc.mul(v[k], sin));
       out[k] = calc.add(calc.mul(v[k], cos), calc.mul(v[j], sin));
     }
@@ -165,10 +161,23 @@ export function rope({ x, angles, pairing = 'half' }: InputOf<'rope'>, calc: Cal
   return { y };
 }
 
-/** e^(x − max) and their sum; shifting by any constant is exact in the equation. */
+/**
+ * e^(x − max) and their sum; shifting by any constant is exact in the equation. In any freedom the maximum may
+ * be found on the way (flash attention): what was summed up to then is multiplied by e^(old − new) each time.
+ */
 function shiftedExponentials(x: readonly Approx[], calc: Calculator) {
-  const max = exactly(Math.max(...x.map(({ value }) => value)));
-  const exponentials = x.map((value) => calc.exp(calc.sub(value, max)));
+  const values = x.map(({ value }) => value);
+  const max = exactly(Math.max(...values));
+  const spread = max.value - Math.min(...values);
+  const { unit } = calc.machine;
+  const rescaled =
+    unit *
+    (x.length * (calc.machine.exp(0).units + 2) + calc.machine.exp(spread).units + 2 * spread);
+  const isFree = calc.freedom === 'any' && rescaled < 1;
+  const exponentials = x.map((value) => {
+    const e = calc.exp(calc.sub(value, max));
+    return isFree ? { value: e.value, error: e.error + e.value * rescaled } : e;
+  });
   return { max, exponentials, total: calc.sum(exponentials) };
 }
 
@@ -185,7 +194,13 @@ export function logSoftmax({ x }: InputOf<'logSoftmax'>, calc: Calculator) {
   const y = exactRows(x).flatMap((row) => {
     const { max, total } = shiftedExponentials(row, calc);
     const logTotal = calc.add(max, calc.log(total));
-    return row.map((value) => calc.sub(value, logTotal));
+    return row.map((value) => {
+      const y = calc.sub(value, logTotal);
+      if (calc.freedom === 'ours') return y;
+      // or (x − max) − ln Σ
+      const apart = Math.abs(value.value - max.value) * calc.machine.unit;
+      return { value: y.value, error: y.error + apart };
+    });
   });
   return { y };
 }

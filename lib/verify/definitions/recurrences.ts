@@ -10,6 +10,9 @@ import { type Order, type RecurrenceOutput, runRecurrence } from './lanes.ts';
 
 type InputOf<Name extends OpName> = Parameters<Ops[Name]>[0];
 
+/** What the bound must cover: the reference goes token by token, other kernels may do as they like. */
+const orderOf = (calc: Calculator): Order => (calc.freedom === 'any' ? 'any' : 'sequential');
+
 function stepSize(
   calc: Calculator,
   raw: number,
@@ -24,22 +27,47 @@ function stepSize(
   return calc.rounded(clamped, dt.error);
 }
 
+/**
+ * (read + D·x)·silu(z). In any freedom D·x may be the first term of the sum along the dState states, and
+ * both terms may be gated apart: then each is rounded by itself.
+ */
 function skipAndGate(
   calc: Calculator,
   read: Approx,
+  dState: number,
   x: number,
   D: number | undefined,
   z: number | undefined,
 ): Approx {
-  const y = D === undefined ? read : calc.add(read, calc.mul(exactly(D), exactly(x)));
-  return z === undefined ? y : calc.mul(y, calc.silu(exactly(z)));
+  const isFree = calc.freedom === 'any';
+  let y = read;
+  if (D !== undefined) {
+    const skip = calc.mul(exactly(D), exactly(x));
+    const sum = calc.add(read, skip);
+    const apart = (dState + 4) * calc.machine.unit * (Math.abs(read.value) + Math.abs(skip.value));
+    y = isFree ? { value: sum.value, error: sum.error + apart } : sum;
+  }
+  if (z === undefined) return y;
+  const gated = calc.mul(y, calc.silu(exactly(z)));
+  // z may be multiplied before σ(z), which makes up for it
+  const overflows = Math.abs(y.value) * (1 + Math.abs(z)) > calc.machine.largest;
+  return isFree && overflows ? { value: gated.value, error: Infinity } : gated;
+}
+
+/**
+ * Sizes of what is multiplied into a write, added up: another order may multiply others first. The product
+ * of x and B counts where Δ may come last, because it may overflow or vanish by itself.
+ */
+function factorsOf(calc: Calculator, x: number, B: Approx, dt = 0): number {
+  const sizes = Math.abs(x) + Math.abs(B.value);
+  return calc.freedom === 'any' ? sizes + dt + Math.abs(x * B.value) : sizes;
 }
 
 /** y and h of Mamba-1's scan. */
 export function selectiveScan(
   input: InputOf<'selectiveScan'>,
   calc: Calculator,
-  order: Order = 'sequential',
+  order: Order = orderOf(calc),
 ): RecurrenceOutput {
   const { x, dtRaw, dtBias, dtSoftplus = true, A, B, C, D, z, h } = input;
   const [batch, seqlen, channels] = x.shape;
@@ -59,10 +87,10 @@ export function selectiveScan(
       written: (b, t, d, n) =>
         calc.mul(calc.mul(dts[at(b, t, d)], element(B, b, t, d, n)), exactly(x.data[at(b, t, d)])),
       factors: (b, t, d, n) =>
-        Math.abs(x.data[at(b, t, d)]) + Math.abs(element(B, b, t, d, n).value),
+        factorsOf(calc, x.data[at(b, t, d)], element(B, b, t, d, n), dts[at(b, t, d)].value),
       C: (b, t, d, n) => element(C, b, t, d, n),
       finish: (read, b, t, d) =>
-        skipAndGate(calc, read, x.data[at(b, t, d)], D?.data[d], z?.data[at(b, t, d)]),
+        skipAndGate(calc, read, dState, x.data[at(b, t, d)], D?.data[d], z?.data[at(b, t, d)]),
     },
     calc,
     order,
@@ -92,7 +120,7 @@ function heads(x: Tensor, B: Tensor, D: Tensor | undefined) {
 export function ssd(
   input: InputOf<'ssd'>,
   calc: Calculator,
-  order: Order = 'sequential',
+  order: Order = orderOf(calc),
 ): RecurrenceOutput {
   const { x, dtRaw, dtBias, dtSoftplus = true, dtLimit, A, B, C, D, z, h } = input;
   const { sizes, at, headAt, headOf, grouped, skip } = heads(x, B, D);
@@ -111,10 +139,10 @@ export function ssd(
           grouped(B, b, t, c, n),
         ),
       factors: (b, t, c, n) =>
-        Math.abs(x.data[at(b, t, c)]) + Math.abs(grouped(B, b, t, c, n).value),
+        factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n), dts[headAt(b, t, c)].value),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
       finish: (read, b, t, c) =>
-        skipAndGate(calc, read, x.data[at(b, t, c)], skip(c), z?.data[at(b, t, c)]),
+        skipAndGate(calc, read, sizes.dState, x.data[at(b, t, c)], skip(c), z?.data[at(b, t, c)]),
     },
     calc,
     order,
@@ -125,7 +153,7 @@ export function ssd(
 export function discreteSsd(
   input: InputOf<'discreteSsd'>,
   calc: Calculator,
-  order: Order = 'sequential',
+  order: Order = orderOf(calc),
 ): RecurrenceOutput {
   const { x, a, B, C, D, h } = input;
   const { sizes, at, headAt, grouped, skip } = heads(x, B, D);
@@ -141,10 +169,10 @@ export function discreteSsd(
         return { value: direct.value, error: Math.max(direct.error, byLog.error) };
       },
       written: (b, t, c, n) => calc.mul(exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)),
-      factors: (b, t, c, n) =>
-        Math.abs(x.data[at(b, t, c)]) + Math.abs(grouped(B, b, t, c, n).value),
+      factors: (b, t, c, n) => factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n)),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
-      finish: (read, b, t, c) => skipAndGate(calc, read, x.data[at(b, t, c)], skip(c), undefined),
+      finish: (read, b, t, c) =>
+        skipAndGate(calc, read, sizes.dState, x.data[at(b, t, c)], skip(c), undefined),
     },
     calc,
     order,
@@ -164,8 +192,7 @@ export function semiseparable(
       h,
       logDecay: (b, t, c) => exactly(logDecay.data[headAt(b, t, c)]),
       written: (b, t, c, n) => calc.mul(exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)),
-      factors: (b, t, c, n) =>
-        Math.abs(x.data[at(b, t, c)]) + Math.abs(grouped(B, b, t, c, n).value),
+      factors: (b, t, c, n) => factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n)),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
       finish: (read) => read,
     },
@@ -184,16 +211,20 @@ export function associativeScan(input: InputOf<'associativeScan'>, calc: Calcula
     let product = exactly(1);
     let sum = ZERO;
     let size = 0;
+    let writes = 1;
     for (let t = 0; t < seqlen; t++) {
       const at = lane * seqlen + t;
       const decay = exactly(a.data[at]);
       product = calc.mul(product, decay);
       sum = calc.add(calc.mul(decay, sum), exactly(b.data[at]));
       size = Math.abs(a.data[at]) * size + Math.abs(b.data[at]);
+      writes += Math.abs(b.data[at]);
       // a term takes part in at most 2·seqlen + 4 operations, whatever the order
       const roundings = (2 * seqlen + 4) * unit;
       out.a[at] = { value: product.value, error: product.error + roundings * product.value + tiny };
-      out.b[at] = { value: sum.value, error: sum.error + roundings * size + seqlen * tiny };
+      // a product of decays may vanish before it meets a large b
+      const vanished = calc.freedom === 'any' ? seqlen * tiny * writes : seqlen * tiny;
+      out.b[at] = { value: sum.value, error: sum.error + roundings * size + vanished };
     }
   }
   return out;

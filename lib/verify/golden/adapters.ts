@@ -1,11 +1,15 @@
 /** Upstream's op names and what they are here: the one place where the two vocabularies meet. */
 
+import type { OpName } from '../../../reference/ops.ts';
 import * as attention from './attention.ts';
 import type { Adapter } from './case.ts';
+import * as convolution from './convolution.ts';
+import * as discrete from './discreteSsd.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
 import * as sampling from './sampling.ts';
+import type { Translation } from './translation.ts';
 
 /** By the name in a case file's metadata. */
 export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
@@ -19,11 +23,11 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['ssd_chunk_pieces', mamba2.ssdChunkPieces],
   ['mamba2_block', mamba2.mamba2Block],
   ['simple_gla', mamba2.simpleGla],
-  ['discrete_ssd', mamba2.discreteSsd],
-  ['materialize_mixer', mamba2.materializeMixer],
-  ['causal_conv1d', layers.causalConv1d],
-  ['causal_conv1d_update', layers.causalConv1dUpdate],
-  ['causal_conv1d_varlen_states', layers.causalConv1dVarlenStates],
+  ['discrete_ssd', discrete.discreteSsd],
+  ['materialize_mixer', discrete.materializeMixer],
+  ['causal_conv1d', convolution.causalConv1d],
+  ['causal_conv1d_update', convolution.causalConv1dUpdate],
+  ['causal_conv1d_varlen_states', convolution.causalConv1dVarlenStates],
   ['rmsnorm', layers.rmsNorm],
   ['layernorm', layers.layerNorm],
   ['rmsnorm_gated', layers.gatedRmsNorm],
@@ -39,3 +43,32 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['logits_filter', sampling.logitsFilter],
   ['pass_at_k', sampling.passAtK],
 ]);
+
+/** The way back, for each op of ours that upstream has. */
+export const TRANSLATIONS: { readonly [Name in OpName]?: Translation<Name> } = {
+  selectiveScan: mamba1.selectiveScanCase,
+  selectiveScanStep: mamba1.selectiveScanStepCase,
+  ssd: mamba2.ssdCase,
+  ssdStep: mamba2.ssdStepCase,
+  semiseparableChunked: mamba2.semiseparableChunkedCase,
+  discreteSsd: discrete.discreteSsdCase,
+  discreteSsdStep: discrete.discreteSsdStepCase,
+  discreteSsdMatrix: discrete.discreteSsdMatrixCase,
+  causalConv1d: convolution.causalConv1dCase,
+  causalConv1dStep: convolution.causalConv1dStepCase,
+  rmsNorm: layers.rmsNormCase,
+  layerNorm: layers.layerNormCase,
+  gatedRmsNorm: layers.gatedRmsNormCase,
+  rope: attention.ropeCase,
+  attention: attention.attentionCase,
+  attentionStep: attention.attentionStepCase,
+  swigluMlp: layers.swigluMlpCase,
+  gatedMlp: layers.gatedMlpCase,
+  softplus: layers.softplusCase,
+  silu: layers.siluCase,
+  sigmoid: layers.sigmoidCase,
+  logSoftmax: sampling.logSoftmaxCase,
+  softmax: sampling.probabilitiesCase,
+  filterLogits: sampling.filterLogitsCase,
+  passAtK: sampling.passAtKCase,
+};

@@ -1,9 +1,10 @@
-/** Upstream's attention and rotary embeddings in terms of ours. */
+/** Upstream's attention and rotary embeddings in terms of ours, and back. */
 
 import { attentionMixer } from '../../../reference/attentionMixer.ts';
 import type { AttentionConfig } from '../../../reference/config.ts';
 import { cos, sin } from '../../../reference/elementary.ts';
 import { ConfigError } from '../../../reference/errors.ts';
+import type { Ops } from '../../../reference/ops.ts';
 import { ropeAngles, ropeFrequencies } from '../../../reference/rope.ts';
 import type { LayerState } from '../../../reference/state.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
@@ -11,6 +12,7 @@ import { readRope } from '../../checkpoint/families/shared.ts';
 import { Fields } from '../../checkpoint/fields.ts';
 import type { Adapter, GoldenCase } from './case.ts';
 import { permute, slice, stack, withShape } from './layout.ts';
+import type { Translation, WrittenCase } from './translation.ts';
 
 /** A case's attributes in the place of a config file. */
 function ropeOf(c: GoldenCase, rotaryDim: number): AttentionConfig['rope'] {
@@ -74,6 +76,17 @@ export const ropeFlash: Adapter = async (c, run) => {
   return { out: y };
 };
 
+/** rope as rope_flash. */
+export const ropeCase: Translation<'rope'> = {
+  names: ['rope_flash'],
+  write: ({ x, angles, pairing = 'half' }) => ({
+    op: 'rope_flash',
+    tensors: { x, angles },
+    attributes: { interleaved: pairing === 'interleaved', rotary_dim: 2 * angles.shape[1] },
+  }),
+  read: async (answer, { x }) => ({ y: await answer.tensor('out', ...x.shape) }),
+};
+
 /** attention: q (B, H, Lq, hd), k and v (B, Hkv, Lk, hd), out (B, Lq, H, hd). */
 export const attention: Adapter = async (c, run) => {
   const { y, weights } = await run('attention', {
@@ -86,6 +99,55 @@ export const attention: Adapter = async (c, run) => {
   });
   return { out: y, ...(weights && { weights }) };
 };
+
+/** One case for queries (batch, seqlen, nHeads, headDim), of many tokens or of one. */
+function writeAttention(input: Parameters<Ops['attention']>[0]): WrittenCase {
+  const { q, keys, values, isCausal = true, scale = 1 / Math.sqrt(q.shape[3]) } = input;
+  return {
+    op: 'attention',
+    tensors: {
+      q: permute(q, 'blhd', 'bhld'),
+      k: permute(keys, 'blhd', 'bhld'),
+      v: permute(values, 'blhd', 'bhld'),
+    },
+    attributes: {
+      causal: isCausal,
+      causal_alignment: 'bottom-right (query i sees keys j <= i + Lk - Lq)',
+      scale,
+    },
+  };
+}
+
+/** attention of ours as upstream's. */
+export const attentionCase: Translation<'attention'> = {
+  names: ['attention'],
+  write: writeAttention,
+  read: async (answer, { q, keys, withWeights }) => {
+    const [batch, seqlen, nHeads] = q.shape;
+    const weights = withWeights
+      ? await answer.optional('weights', batch, nHeads, seqlen, keys.shape[1])
+      : undefined;
+    return { y: await answer.tensor('out', ...q.shape), ...(weights && { weights }) };
+  },
+};
+
+/** attentionStep as attention of one query. */
+export const attentionStepCase: Translation<'attentionStep'> = {
+  names: [],
+  write: (input) => writeAttention({ ...input, q: oneToken(input.q) }),
+  read: async (answer, { q, keys, withWeights }) => {
+    const [batch, nHeads] = q.shape;
+    const weights = withWeights
+      ? await answer.optional('weights', batch, nHeads, 1, keys.shape[1])
+      : undefined;
+    return {
+      y: withShape(await answer.tensor('out', ...oneToken(q).shape), ...q.shape),
+      ...(weights && { weights: withShape(weights, batch, nHeads, keys.shape[1]) }),
+    };
+  },
+};
+
+const oneToken = (q: Tensor) => withShape(q, q.shape[0], 1, ...q.shape.slice(1));
 
 /** llama_attention: the whole layer, at once and with a cache. */
 export const llamaAttention: Adapter = async (c) => {

@@ -1,11 +1,13 @@
 /** A golden case: named inputs and attributes in, named outputs out, in upstream's vocabulary. */
 
+import type { RunOp } from '../../../backends/types.ts';
 import { ConfigError } from '../../../reference/errors.ts';
-import type { OpName, Ops } from '../../../reference/ops.ts';
 import { type Precision, type Tensor, toPrecision } from '../../../reference/tensor.ts';
 import { isFloatDtype } from '../../checkpoint/dtypes.ts';
 import { type Json, type JsonObject, parseJson } from '../../checkpoint/json.ts';
 import type { TensorFile } from '../../checkpoint/tensorFile.ts';
+
+export type { RunOp } from '../../../backends/types.ts';
 
 /** Whole numbers: token ids, lengths, counts. */
 export interface IntegerTensor {
@@ -15,12 +17,6 @@ export interface IntegerTensor {
 
 /** Outputs by their name without `out.`. */
 export type Outputs = Record<string, Tensor | { readonly integers: IntegerTensor }>;
-
-/** Runs one of our ops, wherever it is implemented. */
-export type RunOp = <Name extends OpName>(
-  name: Name,
-  input: Parameters<Ops[Name]>[0],
-) => Promise<ReturnType<Ops[Name]>>;
 
 /** Turns a case of one upstream op into calls of ours, and our outputs into upstream's. */
 export type Adapter = (goldenCase: GoldenCase, run: RunOp) => Promise<Outputs>;

@@ -1,106 +1,11 @@
-/** Upstream's convolutions, norms, attention and MLPs in terms of ours. */
+/** Upstream's norms, MLPs and activations in terms of ours, and back. */
 
 import { logSigmoid, mapElements } from '../../../reference/activations.ts';
 import { exp } from '../../../reference/elementary.ts';
-import { type Tensor, zeros } from '../../../reference/tensor.ts';
-import type { Adapter, GoldenCase, Outputs } from './case.ts';
-import { permute, slice, stack, withShape } from './layout.ts';
-
-function activation(c: GoldenCase): 'silu' | 'identity' {
-  const name = c.text('activation');
-  return name === 'silu' || name === 'swish' ? 'silu' : 'identity';
-}
-
-/** causal_conv1d: x (B, D, L). */
-export const causalConv1d: Adapter = async (c, run) => {
-  const { y, convState } = await run('causalConv1d', {
-    x: permute(c.tensor('x'), 'bdl', 'bld'),
-    weight: c.tensor('weight'),
-    bias: c.optional('bias'),
-    activation: activation(c),
-    convState: c.optional('initial_states'),
-  });
-  return { out: permute(y, 'bld', 'bdl'), final_states: convState };
-};
-
-/**
- * causal_conv1d_update: one or several tokens a step; upstream's cache holds stateLen ≥ dConv − 1 columns,
- * in order or as a ring that begins where cache_seqlens says.
- */
-export const causalConv1dUpdate: Adapter = async (c, run) => {
-  const x = c.tensor('x');
-  const weight = c.tensor('weight');
-  const kept = weight.shape[1] - 1;
-  const cache = { data: c.tensor('conv_state').data.slice(), shape: c.tensor('conv_state').shape };
-  const [batch, channels, stateLen] = cache.shape;
-  const [steps] = x.shape;
-  const tokens = x.shape.length === 4 ? x.shape[3] : 1;
-  const lengths = c.optionalIntegers('cache_seqlens')?.data.slice();
-  /** Column of the cache that holds the input `ago` tokens before the next one, ago ≥ 1. */
-  const column = (b: number, ago: number) =>
-    lengths ? (((lengths[b] - ago) % stateLen) + stateLen) % stateLen : stateLen - ago;
-  const outs: Tensor[] = [];
-  const states: Tensor[] = [];
-  for (let step = 0; step < steps; step++) {
-    const xStep = permute(withShape(slice(x, step), batch, channels, tokens), 'bdl', 'bld');
-    const before = { data: zeros(batch * channels * kept, x.data), shape: [batch, channels, kept] };
-    for (let row = 0; row < batch * channels; row++) {
-      for (let k = 0; k < kept; k++) {
-        const from = column(Math.floor(row / channels), kept - k);
-        before.data[row * kept + k] = cache.data[row * stateLen + from];
-      }
-    }
-    const { y } = await run('causalConv1d', {
-      x: xStep,
-      weight,
-      bias: c.optional('bias'),
-      activation: activation(c),
-      convState: before,
-    });
-    for (let t = 0; t < tokens; t++) {
-      for (let b = 0; b < batch; b++) {
-        for (let d = 0; d < channels; d++) {
-          const row = cache.data.subarray(
-            (b * channels + d) * stateLen,
-            (b * channels + d + 1) * stateLen,
-          );
-          const value = xStep.data[(b * tokens + t) * channels + d];
-          if (lengths) row[(lengths[b] + t) % stateLen] = value;
-          else {
-            row.copyWithin(0, 1);
-            row[stateLen - 1] = value;
-          }
-        }
-      }
-    }
-    lengths?.forEach((length, b) => {
-      lengths[b] = length + tokens;
-    });
-    outs.push(withShape(permute(y, 'bld', 'bdl'), ...x.shape.slice(1)));
-    states.push({ data: cache.data.slice(), shape: cache.shape });
-  }
-  return { out: stack(outs), conv_states: stack(states) };
-};
-
-/** causal_conv1d_varlen_states: the last inputs of sequences packed one after another. */
-export const causalConv1dVarlenStates: Adapter = async (c, run) => {
-  const x = c.tensor('x');
-  const channels = x.shape[1];
-  const ends = c.integers('cu_seqlens').data;
-  const stateLen = c.number('state_len');
-  const states: Tensor[] = [];
-  for (let i = 0; i + 1 < ends.length; i++) {
-    const rows = x.data.subarray(ends[i] * channels, ends[i + 1] * channels);
-    const { convState } = await run('causalConv1d', {
-      x: { data: rows, shape: [1, ends[i + 1] - ends[i], channels] },
-      // any filter one wider than the state that is wanted
-      weight: { data: zeros(channels * (stateLen + 1), x.data), shape: [channels, stateLen + 1] },
-      activation: 'identity',
-    });
-    states.push(slice(convState, 0));
-  }
-  return { states: stack(states) };
-};
+import type { Tensor } from '../../../reference/tensor.ts';
+import type { Adapter, Outputs } from './case.ts';
+import { withShape } from './layout.ts';
+import type { Answer, Translation } from './translation.ts';
 
 function asRows(t: Tensor): Tensor {
   const width = t.shape[t.shape.length - 1];
@@ -130,6 +35,24 @@ const norm =
 export const rmsNorm = norm('rmsNorm');
 export const layerNorm = norm('layerNorm');
 
+/** An op whose one output has the shape of its main input. */
+const readLikeX = async (answer: Answer, { x }: { x: Tensor }) => ({
+  y: await answer.tensor('out', ...x.shape),
+});
+
+/** rmsNorm and layerNorm as rmsnorm and layernorm, without a residual. */
+const normCase = (op: 'rmsnorm' | 'layernorm'): Translation<'rmsNorm' | 'layerNorm'> => ({
+  names: [op],
+  write: ({ x, weight, bias, eps }) => ({
+    op,
+    tensors: { x, weight, bias },
+    attributes: { eps, prenorm_residual: false },
+  }),
+  read: readLikeX,
+});
+export const rmsNormCase = normCase('rmsnorm');
+export const layerNormCase = normCase('layernorm');
+
 /** rmsnorm_gated: (…, width), grouped, gate before or after. */
 export const gatedRmsNorm: Adapter = async (c, run) => {
   const x = c.tensor('x');
@@ -144,6 +67,17 @@ export const gatedRmsNorm: Adapter = async (c, run) => {
     normBeforeGate: c.boolean('norm_before_gate', true),
   });
   return { out: like(y, x.shape) };
+};
+
+/** gatedRmsNorm as rmsnorm_gated. */
+export const gatedRmsNormCase: Translation<'gatedRmsNorm'> = {
+  names: ['rmsnorm_gated'],
+  write: ({ x, z, weight, bias, eps, groupSize, normBeforeGate = false }) => ({
+    op: 'rmsnorm_gated',
+    tensors: { x, weight, bias, z },
+    attributes: { eps, group_size: groupSize ?? null, norm_before_gate: normBeforeGate },
+  }),
+  read: readLikeX,
 };
 
 /** swiglu_mlp. */
@@ -161,6 +95,32 @@ export const swigluMlp: Adapter = async (c, run) => {
   return { out: like(y, [...x.shape.slice(0, -1), y.shape[1]]) };
 };
 
+/** Rows as (1, rows, width): upstream's MLPs take sequences. */
+const asTokens = (x: Tensor) => withShape(x, 1, ...x.shape);
+
+const readTokens = async (answer: Answer, rows: number, dModel: number) => ({
+  y: withShape(await answer.tensor('out', 1, rows, dModel), rows, dModel),
+});
+
+/** swigluMlp as swiglu_mlp. */
+export const swigluMlpCase: Translation<'swigluMlp'> = {
+  names: ['swiglu_mlp'],
+  write: ({ x, gateWeight, gateBias, upWeight, upBias, downWeight, downBias }) => ({
+    op: 'swiglu_mlp',
+    tensors: {
+      x: asTokens(x),
+      'gate_proj.weight': gateWeight,
+      'gate_proj.bias': gateBias,
+      'up_proj.weight': upWeight,
+      'up_proj.bias': upBias,
+      'down_proj.weight': downWeight,
+      'down_proj.bias': downBias,
+    },
+    attributes: {},
+  }),
+  read: (answer, { x, downWeight }) => readTokens(answer, x.shape[0], downWeight.shape[0]),
+};
+
 /** gated_mlp_mamba. */
 export const gatedMlp: Adapter = async (c, run) => {
   const x = c.tensor('x');
@@ -172,6 +132,23 @@ export const gatedMlp: Adapter = async (c, run) => {
     fc2Bias: c.optional('fc2.bias'),
   });
   return { out: like(y, [...x.shape.slice(0, -1), y.shape[1]]) };
+};
+
+/** gatedMlp as gated_mlp_mamba. */
+export const gatedMlpCase: Translation<'gatedMlp'> = {
+  names: ['gated_mlp_mamba'],
+  write: ({ x, fc1Weight, fc1Bias, fc2Weight, fc2Bias }) => ({
+    op: 'gated_mlp_mamba',
+    tensors: {
+      x: asTokens(x),
+      'fc1.weight': fc1Weight,
+      'fc1.bias': fc1Bias,
+      'fc2.weight': fc2Weight,
+      'fc2.bias': fc2Bias,
+    },
+    attributes: { hidden_features_rounded: fc2Weight.shape[1], multiple_of: 1 },
+  }),
+  read: (answer, { x, fc2Weight }) => readTokens(answer, x.shape[0], fc2Weight.shape[0]),
 };
 
 /** activations. */
@@ -186,3 +163,19 @@ export const activations: Adapter = async (c, run): Promise<Outputs> => {
     logsigmoid: { data: mapElements(x.data, logSigmoid), shape: x.shape },
   };
 };
+
+/** A pointwise op of ours as activations, of whose outputs it reads its own. */
+const activationCase = (name: 'softplus' | 'silu' | 'sigmoid'): Translation<typeof name> => ({
+  names: ['activations'],
+  write: ({ x }) => ({
+    op: 'activations',
+    tensors: { x: withShape(x, x.data.length) },
+    attributes: { softplus: 'beta=1, threshold=20 (x>20 -> x)' },
+  }),
+  read: async (answer, { x }) => ({
+    y: withShape(await answer.tensor(name, x.data.length), ...x.shape),
+  }),
+});
+export const softplusCase = activationCase('softplus');
+export const siluCase = activationCase('silu');
+export const sigmoidCase = activationCase('sigmoid');

@@ -74,3 +74,26 @@ export function repeatGroups(t: Tensor, channels: number): Tensor {
   }
   return { data, shape: [batch, seqlen, channels, dState] };
 }
+
+/** D as (nHeads, 1) or (nHeads, headDim), from upstream's (nHeads) or (nHeads, headDim). */
+export function skip(D: Tensor | undefined): Tensor | undefined {
+  return D && (D.shape.length === 1 ? withShape(D, D.shape[0], 1) : D);
+}
+
+/** D in upstream's form: (nHeads) where it is one number per head. */
+export function skipCase(D: Tensor | undefined): Tensor | undefined {
+  return D && (D.shape[1] === 1 ? withShape(D, D.shape[0]) : D);
+}
+
+/** The inputs that have one entry per token, of ours that are steps. */
+const PER_TOKEN = ['x', 'dtRaw', 'a', 'B', 'C', 'z'] as const;
+
+/** The input of a step as that of a sequence of one token: (batch, …) becomes (batch, 1, …). */
+export function asSequence<Input extends object>(input: Input): Input {
+  const copy = { ...input } as Record<string, unknown>;
+  for (const name of PER_TOKEN) {
+    const t = copy[name] as Tensor | undefined;
+    if (t) copy[name] = withShape(t, t.shape[0], 1, ...t.shape.slice(1));
+  }
+  return copy as Input;
+}

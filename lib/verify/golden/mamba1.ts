@@ -1,10 +1,11 @@
-/** Upstream's Mamba-1 recurrences in terms of ours. */
+/** Upstream's Mamba-1 recurrences in terms of ours, and back. */
 
 import { log } from '../../../reference/elementary.ts';
 import { mambaInner } from '../../../reference/mambaMixer.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
 import type { Adapter } from './case.ts';
 import { filled, permute, repeatGroups, slice, stack, withShape } from './layout.ts';
+import type { Translation } from './translation.ts';
 
 /** B or C of a selective scan as (batch, seqlen, nGroups, dState), from any of upstream's three forms. */
 function scanMatrix(t: Tensor, batch: number, seqlen: number, dInner: number): Tensor {
@@ -47,6 +48,41 @@ export const selectiveScan: Adapter = async (c, run) => {
   return { out: permute(y, 'bld', 'bdl'), last_state: h };
 };
 
+/** B or C (batch, seqlen, nGroups, dState) in upstream's form for one group or for several. */
+function scanMatrixCase(t: Tensor): Tensor {
+  const [batch, seqlen, nGroups, dState] = t.shape;
+  return nGroups === 1
+    ? permute(withShape(t, batch, seqlen, dState), 'bln', 'bnl')
+    : permute(t, 'blgn', 'bgnl');
+}
+
+/** selectiveScan as selective_scan, or selective_scan_init where it starts from a state. */
+export const selectiveScanCase: Translation<'selectiveScan'> = {
+  names: ['selective_scan', 'selective_scan_init'],
+  write: ({ x, dtRaw, dtBias, dtSoftplus = true, A, B, C, D, z, h }) => ({
+    op: h ? 'selective_scan_init' : 'selective_scan',
+    tensors: {
+      u: permute(x, 'bld', 'bdl'),
+      delta: permute(dtRaw, 'bld', 'bdl'),
+      A,
+      B: scanMatrixCase(B),
+      C: scanMatrixCase(C),
+      D,
+      z: z && permute(z, 'bld', 'bdl'),
+      delta_bias: dtBias,
+      initial_state: h,
+    },
+    attributes: { delta_softplus: dtSoftplus },
+  }),
+  read: async (answer, { x, A }) => {
+    const [batch, seqlen, dInner] = x.shape;
+    return {
+      y: permute(await answer.tensor('out', batch, dInner, seqlen), 'bdl', 'bld'),
+      h: await answer.optional('last_state', batch, ...A.shape),
+    };
+  },
+};
+
 /** selective_state_update: steps along the first axis; heads of channels are flattened to channels. */
 export const selectiveStateUpdate: Adapter = async (c, run) => {
   const x = c.tensor('x');
@@ -86,6 +122,51 @@ export const selectiveStateUpdate: Adapter = async (c, run) => {
   }
   return { out: stack(outs), states: stack(states) };
 };
+
+/**
+ * selectiveScanStep as one step of selective_state_update. Channels that share groups are heads of one channel
+ * each: upstream's form without heads has one group.
+ */
+export const selectiveScanStepCase: Translation<'selectiveScanStep'> = {
+  names: ['selective_state_update'],
+  write: ({ x, dtRaw, dtBias, dtSoftplus = true, A, B, C, D, z, h }) => {
+    const [batch, nGroups, dState] = B.shape;
+    const hasHeads = nGroups > 1;
+    const perChannel = <T extends Tensor | undefined>(t: T) =>
+      t && hasHeads ? withShape(t, t.shape[0], 1, ...t.shape.slice(1)) : t;
+    const perToken = <T extends Tensor | undefined>(t: T) =>
+      t && withShape(t, 1, ...t.shape, ...(hasHeads ? [1] : []));
+    const perGroup = (t: Tensor) =>
+      withShape(t, 1, batch, ...(hasHeads ? [nGroups, dState] : [dState]));
+    return {
+      op: 'selective_state_update',
+      tensors: {
+        state: withShape(h, batch, ...stateShape(h, hasHeads)),
+        x: perToken(x),
+        dt: perToken(dtRaw),
+        A: perChannel(A),
+        B: perGroup(B),
+        C: perGroup(C),
+        D: perChannel(D),
+        z: perToken(z),
+        dt_bias: perChannel(dtBias),
+      },
+      attributes: { dt_softplus: dtSoftplus, steps: 1, ngroups: hasHeads ? nGroups : null },
+    };
+  },
+  read: async (answer, { x, B, h }) => {
+    const hasHeads = B.shape[1] > 1;
+    const states = await answer.optional('states', 1, x.shape[0], ...stateShape(h, hasHeads));
+    const out = await answer.tensor('out', 1, ...x.shape, ...(hasHeads ? [1] : []));
+    return { y: withShape(out, ...x.shape), h: states && withShape(states, ...h.shape) };
+  },
+};
+
+/** The axes of a state (batch, dInner, dState) after the batch; with heads, one per channel. */
+function stateShape(h: Tensor, hasHeads: boolean): number[] {
+  const [, dInner, dState] = h.shape;
+  return hasHeads ? [dInner, 1, dState] : [dInner, dState];
+}
 
 /** mamba_inner: Mamba's mixer from its projected input (B, 2·dInner, L) on. */
 export const mambaInnerCase: Adapter = async (c) => {

@@ -1,19 +1,25 @@
-/** Upstream's Mamba-2 and Discrete Mamba-2 recurrences in terms of ours. */
+/** Upstream's Mamba-2 recurrences in terms of ours, and back. */
 
 import { log } from '../../../reference/elementary.ts';
 import { mamba2Inner } from '../../../reference/mamba2Mixer.ts';
-import type { Tensor } from '../../../reference/tensor.ts';
+import type { Ops } from '../../../reference/ops.ts';
 import type { Adapter, GoldenCase, Outputs } from './case.ts';
-import { filled, permute, slice, stack, withShape } from './layout.ts';
+import {
+  asSequence,
+  filled,
+  permute,
+  repeatGroups,
+  skip,
+  skipCase,
+  slice,
+  stack,
+  withShape,
+} from './layout.ts';
+import type { Translation, WrittenCase } from './translation.ts';
 
 function ssdLimit(c: GoldenCase): readonly [number, number] | undefined {
   const limit = c.numbers('dt_limit');
   return limit && ([limit[0], limit[1]] as const);
-}
-
-/** D as (nHeads, 1) or (nHeads, headDim). */
-function skip(D: Tensor | undefined): Tensor | undefined {
-  return D && (D.shape.length === 1 ? withShape(D, D.shape[0], 1) : D);
 }
 
 /** ssd_scan: x, z (B, L, H, P), dt (B, L, H). */
@@ -34,6 +40,59 @@ export const ssdScan: Adapter = async (c, run) => {
   return { out: y, final_state: h };
 };
 
+/** One case for a sequence of Mamba-2, or for its single token. */
+function writeSsd(input: Parameters<Ops['ssd']>[0]): WrittenCase | undefined {
+  const { x, dtRaw, dtBias, dtSoftplus = true, dtLimit, A, B, C, D, z, h } = input;
+  const nHeads = A.shape[0];
+  const bias = (i: number) => dtBias?.data[i % nHeads] ?? 0;
+  // where we do not clamp, upstream still keeps Δ from being negative, which only softplus makes sure of
+  if (!dtSoftplus && !dtLimit && dtRaw.data.some((dt, i) => dt + bias(i) < 0)) return undefined;
+  const [min, max] = dtLimit ?? [0, Number.POSITIVE_INFINITY];
+  return {
+    op: 'ssd_scan',
+    tensors: {
+      x,
+      dt: dtRaw,
+      A,
+      B,
+      C,
+      D: skipCase(D),
+      z,
+      dt_bias: dtBias,
+      initial_states: h,
+    },
+    attributes: {
+      dt_softplus: dtSoftplus,
+      dt_limit: [min, Number.isFinite(max) ? max : String(max)],
+      suggested_chunk: 4,
+      ngroups: B.shape[2],
+    },
+  };
+}
+
+/** ssd as ssd_scan. */
+export const ssdCase: Translation<'ssd'> = {
+  names: ['ssd_scan'],
+  write: writeSsd,
+  read: async (answer, { x, B }) => {
+    const [batch, , nHeads, headDim] = x.shape;
+    return {
+      y: await answer.tensor('out', ...x.shape),
+      h: await answer.optional('final_state', batch, nHeads, headDim, B.shape[3]),
+    };
+  },
+};
+
+/** ssdStep as ssd_scan of one token: selective_state_update, which upstream decodes with, knows no dt_limit. */
+export const ssdStepCase: Translation<'ssdStep'> = {
+  names: [],
+  write: (input) => writeSsd(asSequence(input)),
+  read: async (answer, { x, h }) => ({
+    y: withShape(await answer.tensor('out', x.shape[0], 1, ...x.shape.slice(1)), ...x.shape),
+    h: await answer.optional('final_state', ...h.shape),
+  }),
+};
+
 /** ssd_minimal: X already multiplied by Δ, A the log decay of every token. */
 export const ssdMinimal: Adapter = async (c, run) => {
   const X = c.tensor('X');
@@ -48,6 +107,33 @@ export const ssdMinimal: Adapter = async (c, run) => {
     chunkLen: c.number('block_len', 64),
   });
   return { out: y, final_state: h };
+};
+
+/** semiseparableChunked as ssd_minimal, where every head has its own B and C. */
+export const semiseparableChunkedCase: Translation<'semiseparableChunked'> = {
+  names: ['ssd_minimal'],
+  isUpstreams: ({ x, chunkLen }) => x.shape[1] % chunkLen === 0,
+  write: ({ x, logDecay, B, C, h, chunkLen }) => {
+    const nHeads = x.shape[2];
+    return {
+      op: 'ssd_minimal',
+      tensors: {
+        X: x,
+        A: logDecay,
+        B: repeatGroups(B, nHeads),
+        C: repeatGroups(C, nHeads),
+        initial_states: h && withShape(h, h.shape[0], 1, ...h.shape.slice(1)),
+      },
+      attributes: { block_len: chunkLen },
+    };
+  },
+  read: async (answer, { x, B }) => {
+    const [batch, , nHeads, headDim] = x.shape;
+    return {
+      y: await answer.tensor('out', ...x.shape),
+      h: await answer.optional('final_state', batch, nHeads, headDim, B.shape[3]),
+    };
+  },
 };
 
 /** segsum: exp of the sums of every stretch of x; a matrix with C·B = 1. */
@@ -125,31 +211,6 @@ export const simpleGla: Adapter = async (c, run) => {
     chunkLen: 16,
   });
   return { out: y, final_state: permute(h, 'bhvk', 'bhkv') };
-};
-
-/** discrete_ssd: decay σ(−A_log), input not multiplied by any Δ. */
-export const discreteSsd: Adapter = async (c, run) => {
-  const { y, h } = await run('discreteSsd', {
-    x: c.tensor('X'),
-    a: c.tensor('A_log'),
-    B: c.tensor('B'),
-    C: c.tensor('C'),
-    h: c.optional('initial_states'),
-  });
-  return { out: y, final_state: h };
-};
-
-/** materialize_mixer: Discrete Mamba-2 as a matrix. */
-export const materializeMixer: Adapter = async (c, run) => {
-  const a = c.tensor('A_log');
-  const { M } = await run('discreteSsdMatrix', {
-    x: filled(a, 0, ...a.shape, 1),
-    a,
-    B: c.tensor('B'),
-    C: c.tensor('C'),
-    D: skip(c.optional('D')),
-  });
-  return { T: M };
 };
 
 /** mamba2_block: Mamba-2's mixer from its projected input (B, L, …) on. */

@@ -1,17 +1,20 @@
 /** Runs golden cases, of ops and of models, on a backend and returns what is to be written. */
 
+import type { RunOp } from '../../../backends/types.ts';
 import { UnsupportedError } from '../../../reference/errors.ts';
 import { createModel } from '../../../reference/model.ts';
-import { ops } from '../../../reference/ops.ts';
 import type { Precision, Tensor } from '../../../reference/tensor.ts';
 import { readDescription } from '../../checkpoint/config.ts';
 import type { ModelFiles } from '../../checkpoint/files.ts';
 import { TensorSet } from '../../checkpoint/shards.ts';
 import type { TensorFile, WritableTensor } from '../../checkpoint/tensorFile.ts';
 import { loadWeights } from '../../checkpoint/weights.ts';
+import { runOnReference } from '../../referenceOps.ts';
 import { ADAPTERS } from './adapters.ts';
-import { GoldenCase, type Outputs, type RunOp } from './case.ts';
+import { GoldenCase, type Outputs } from './case.ts';
 import { runModelCase } from './modelCase.ts';
+
+export { runOnReference } from '../../referenceOps.ts';
 
 export interface RunCaseOptions {
   /** Folder of the case file, for a model case's checkpoint. */
@@ -21,12 +24,6 @@ export interface RunCaseOptions {
   /** Where ops run. Default: the reference. */
   run?: RunOp;
 }
-
-/** Runs ops of the reference. */
-export const runOnReference: RunOp = async (name, input) => {
-  const op = ops[name] as (input: unknown) => never;
-  return op(input);
-};
 
 /**
  * Runs one case and returns its outputs as tensors named `out.*`.

@@ -1,4 +1,4 @@
-/** Upstream's token filters and metrics in terms of ours. */
+/** Upstream's token filters and metrics in terms of ours, and back. */
 
 import { logSumExp } from '../../../reference/activations.ts';
 import { log } from '../../../reference/elementary.ts';
@@ -6,6 +6,7 @@ import { ConfigError } from '../../../reference/errors.ts';
 import type { SamplingStep } from '../../../reference/sampling.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
 import type { Adapter, GoldenCase } from './case.ts';
+import type { Translation } from './translation.ts';
 
 /** log_softmax of x / temperature, with what belongs to it. */
 export const logSoftmax: Adapter = async (c, run) => {
@@ -35,6 +36,15 @@ export const logSoftmax: Adapter = async (c, run) => {
     }),
   };
 };
+
+/** softmax and logSoftmax of ours as log_softmax, of whose outputs each reads its own. */
+const softmaxCase = (output: 'softmax' | 'log_softmax'): Translation<'softmax' | 'logSoftmax'> => ({
+  names: ['log_softmax'],
+  write: ({ x }) => ({ op: 'log_softmax', tensors: { x }, attributes: { temperature: 1 } }),
+  read: async (answer, { x }) => ({ y: await answer.tensor(output, ...x.shape) }),
+});
+export const probabilitiesCase = softmaxCase('softmax');
+export const logSoftmaxCase = softmaxCase('log_softmax');
 
 /** The steps that a method names: one filter, or "some order: temperature -> top_k -> top_p". */
 function samplingSteps(c: GoldenCase): SamplingStep[] {
@@ -92,6 +102,86 @@ export const logitsFilter: Adapter = async (c, run) => {
   };
 };
 
+/**
+ * filterLogits as logits_filter, which has at most one step of a kind, no bias of single tokens, one
+ * min_tokens_to_keep for all, and as many previous tokens in every row.
+ */
+export const filterLogitsCase: Translation<'filterLogits'> = {
+  names: ['logits_filter'],
+  write: ({ logits, steps, previous }) => {
+    const attributes: Record<string, unknown> = {};
+    const methods: string[] = [];
+    for (const step of steps) {
+      const found = stepAttributes(step);
+      if (!found || methods.includes(found.method)) return undefined;
+      methods.push(found.method);
+      for (const [name, value] of Object.entries(found.attributes)) {
+        if (name in attributes && attributes[name] !== value) return undefined;
+        attributes[name] = value;
+      }
+    }
+    const isPenalised = methods.includes('repetition_penalty');
+    const prev = isPenalised ? rectangle(previous ?? [], logits.shape[0]) : [];
+    if (methods.length === 0 || !prev) return undefined;
+    return {
+      op: 'logits_filter',
+      tensors: {
+        logits,
+        prev:
+          prev.length > 0 && prev[0].length > 0
+            ? { integers: { data: prev.flat(), shape: [prev.length, prev[0].length] } }
+            : undefined,
+      },
+      attributes: {
+        method: methods.length === 1 ? methods[0] : `order: ${methods.join(' -> ')}`,
+        ...attributes,
+      },
+    };
+  },
+  read: async (answer, { logits }) => ({
+    logits: await answer.tensor('filtered', ...logits.shape),
+  }),
+};
+
+/** A step by upstream's names; undefined where it has none. */
+function stepAttributes(
+  step: SamplingStep,
+): { method: string; attributes: Record<string, number> } | undefined {
+  switch (step.kind) {
+    case 'temperature':
+      return { method: 'temperature', attributes: { temperature: step.temperature } };
+    case 'topK':
+      return { method: 'top_k', attributes: { top_k: step.k, ...keeping(step.minKeep) } };
+    case 'topP': // upstream's is switched off at 1
+      if (step.p >= 1) return undefined;
+      return { method: 'top_p', attributes: { top_p: step.p, ...keeping(step.minKeep) } };
+    case 'minP':
+      return { method: 'min_p', attributes: { min_p: step.p, ...keeping(step.minKeep) } };
+    case 'repetitionPenalty':
+      return { method: 'repetition_penalty', attributes: { penalty: step.penalty } };
+    case 'logitBias':
+      return undefined;
+  }
+}
+
+const keeping = (minKeep = 1) => ({ min_tokens_to_keep: minKeep });
+
+/** Rows of tokens made as long as the longest by repeating one; undefined where an empty row is beside others. */
+function rectangle(
+  previous: readonly (readonly number[])[],
+  rows: number,
+): (readonly number[])[] | undefined {
+  const width = Math.max(0, ...previous.map((tokens) => tokens.length));
+  if (width === 0) return [];
+  const filled = Array.from({ length: rows }, (_, r) => {
+    const tokens = previous[r] ?? [];
+    return Array.from({ length: width }, (_, i) => tokens[Math.min(i, tokens.length - 1)]);
+  });
+  return previous.length === rows && previous.every((tokens) => tokens.length > 0)
+    ? filled
+    : undefined;
+}
+
 /** pass_at_k: one row per k, one column per problem. Upstream answers 1 where k exceeds the wrong samples. */
 export const passAtK: Adapter = async (c, run) => {
   const nSamples = c.integers('num_samples').data;
@@ -105,4 +195,18 @@ export const passAtK: Adapter = async (c, run) => {
     data[i] = k > nSamples[problem] ? 1 : (await run('passAtK', input)).probability;
   }
   return { pass_at_k: { data, shape: [ks.length, nSamples.length] } };
+};
+
+/** passAtK as pass_at_k of one problem and one k. */
+export const passAtKCase: Translation<'passAtK'> = {
+  names: ['pass_at_k'],
+  write: ({ nSamples, nCorrect, k }) => ({
+    op: 'pass_at_k',
+    tensors: {
+      num_samples: { integers: { data: [nSamples], shape: [1] } },
+      num_correct: { integers: { data: [nCorrect], shape: [1] } },
+    },
+    attributes: { k: [k] },
+  }),
+  read: async (answer) => ({ probability: (await answer.tensor('pass_at_k', 1, 1)).data[0] }),
 };

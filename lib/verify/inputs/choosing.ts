@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import type { SamplingStep } from '../../../reference/sampling.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import type { Draws } from '../values.ts';
-import { drawn, flag, type InputOf, size } from './drawn.ts';
+import { drawn, flag, type InputOf, long, size } from './drawn.ts';
 
 const vocabulary = { rows: size(3), vocabSize: size(12), isTied: flag };
+const largeVocabulary = { ...vocabulary, vocabSize: long(12, 600) };
 
 function drawLogits(draws: Draws, d: { rows: number; vocabSize: number; isTied: boolean }): Tensor {
   const logits = draws.tensorBetween(-6, 6, d.rows, d.vocabSize);
@@ -15,7 +16,7 @@ function drawLogits(draws: Draws, d: { rows: number; vocabSize: number; isTied: 
 
 /** Logits of a small vocabulary, often with ties. */
 export const logitsInput = drawn(
-  vocabulary,
+  largeVocabulary,
   (d, draws): { logits: Tensor } => ({ logits: drawLogits(draws, d) }),
   ['usual'],
 );
@@ -68,14 +69,15 @@ export const filterLogitsInput = drawn(
 
 /** Logits with some tokens removed, and a uniform number for every row. */
 export const chooseTokenInput = drawn(
-  { ...vocabulary, removed: flag },
+  { ...largeVocabulary, removed: flag, isAtEdge: flag },
   (d, draws): InputOf<'chooseToken'> => {
     const logits = drawLogits(draws, d);
     for (let i = 0; d.removed && i < logits.data.length; i++) {
-      // the first token of every row stays
-      if (i % d.vocabSize > 0 && draws.uniform() < 0.5) logits.data[i] = Number.NEGATIVE_INFINITY;
+      // the last token of every row stays
+      if ((i + 1) % d.vocabSize > 0 && draws.uniform() < 0.5)
+        logits.data[i] = Number.NEGATIVE_INFINITY;
     }
-    return { logits, u: Array.from({ length: d.rows }, () => draws.uniform()) };
+    return { logits, u: Array.from({ length: d.rows }, () => (d.isAtEdge ? 0 : draws.uniform())) };
   },
   ['usual'],
 );

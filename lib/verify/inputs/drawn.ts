@@ -61,5 +61,17 @@ export function printable<Input, Dims>(dims: Dims, input: Input): Drawn<Input, D
 export const size = (max: number, min = 1) => fc.integer({ min, max });
 export const flag = fc.boolean();
 
+/**
+ * Mostly a size up to `max`; one in 22 up to 40 and one up to `most`, past the vectors, tiles and chunks that
+ * kernels work in.
+ */
+export const long = (max: number, most: number) =>
+  fc.oneof(
+    { withCrossShrink: true },
+    { arbitrary: size(max), weight: 20 },
+    { arbitrary: fc.integer({ min: max + 1, max: Math.min(40, most) }), weight: 1 },
+    { arbitrary: fc.integer({ min: Math.min(41, most), max: most }), weight: 1 },
+  );
+
 /** Dimensions that the inputs of all sequence ops have. */
-export const sequence = { batch: size(3), seqlen: size(9) };
+export const sequence = { batch: size(3), seqlen: long(9, 270) };

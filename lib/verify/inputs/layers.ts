@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { ropeAngles, ropeFrequencies } from '../../../reference/rope.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import { takeTokens } from '../tokens.ts';
-import { type Drawn, drawn, flag, type InputOf, mapDrawn, sequence, size } from './drawn.ts';
+import { type Drawn, drawn, flag, type InputOf, long, mapDrawn, sequence, size } from './drawn.ts';
 
 export const linearInput = drawn(
-  { rows: size(4), dIn: size(9), dOut: size(5), hasBias: flag },
+  { rows: long(4, 40), dIn: long(9, 150), dOut: long(5, 70), hasBias: flag },
   (d, draws): InputOf<'linear'> => ({
     x: draws.tensor(d.family, d.rows, d.dIn),
     weight: draws.tensor('usual', d.dOut, d.dIn),
@@ -23,11 +23,12 @@ export const embeddingInput = drawn(
   }),
 );
 
+const eps = fc.constantFrom(1e-5, 1e-6, 1e-2);
 const normDims = {
   rows: size(4),
-  width: size(9),
+  width: long(9, 300),
   hasBias: flag,
-  eps: fc.constantFrom(1e-5, 1e-6, 1e-2),
+  eps,
 };
 
 export const rmsNormInput = drawn(
@@ -45,7 +46,8 @@ export const gatedRmsNormInput = drawn(
   {
     rows: size(4),
     nGroups: size(3),
-    groupSize: size(4),
+    groupSize: long(4, 70),
+    eps,
     hasBias: flag,
     hasZ: flag,
     normBeforeGate: flag,
@@ -58,14 +60,14 @@ export const gatedRmsNormInput = drawn(
       ...(d.hasZ && { z: draws.tensorBetween(-4, 4, d.rows, width) }),
       weight: draws.tensor('usual', width),
       ...(d.hasBias && { bias: draws.tensor('usual', width) }),
-      eps: 1e-5,
+      eps: d.eps,
       ...(d.isGrouped && { groupSize: d.groupSize }),
       normBeforeGate: d.normBeforeGate,
     };
   },
 );
 
-const mlpDims = { rows: size(3), dModel: size(5), dHidden: size(6), hasBias: flag };
+const mlpDims = { rows: size(3), dModel: long(5, 40), dHidden: long(6, 70), hasBias: flag };
 
 export const swigluMlpInput = drawn(mlpDims, (d, draws): InputOf<'swigluMlp'> => {
   const bias = (width: number) => (d.hasBias ? draws.tensor('usual', width) : undefined);
@@ -95,7 +97,7 @@ export const ropeInput = drawn(
   {
     ...sequence,
     nHeads: size(3),
-    nPairs: size(4),
+    nPairs: long(4, 40),
     pass: size(3, 0),
     from: size(5000, 0),
     pairing: fc.constantFrom('half', 'interleaved' as const),
@@ -113,19 +115,33 @@ export const ropeInput = drawn(
 export const attentionInput = drawn(
   {
     ...sequence,
+    seqlen: long(9, 70), // the work grows with its square
     nKvHeads: size(3),
     perKvHead: size(3),
-    headDim: size(4),
-    earlier: size(4, 0),
+    headDim: long(4, 40),
+    earlier: fc.oneof(
+      { arbitrary: size(4, 0), weight: 20 },
+      { arbitrary: fc.integer({ min: 5, max: 150 }), weight: 1 },
+    ),
+    scale: fc.option(fc.constantFrom(1, 0.25), { nil: undefined }),
+    reach: fc.constantFrom(2, 2, 200), // with 200, e^score overflows
     isCausal: flag,
   },
   (d, draws): InputOf<'attention'> => {
     const length = d.seqlen + d.earlier;
     return {
-      q: draws.tensor('usual', d.batch, d.seqlen, d.nKvHeads * d.perKvHead, d.headDim),
+      q: draws.tensorBetween(
+        -d.reach,
+        d.reach,
+        d.batch,
+        d.seqlen,
+        d.nKvHeads * d.perKvHead,
+        d.headDim,
+      ),
       keys: draws.tensor('usual', d.batch, length, d.nKvHeads, d.headDim),
       values: draws.tensor(d.family, d.batch, length, d.nKvHeads, d.headDim),
       isCausal: d.isCausal,
+      ...(d.scale !== undefined && { scale: d.scale }),
       withWeights: true,
     };
   },
@@ -133,15 +149,16 @@ export const attentionInput = drawn(
 
 export const attentionStepInput = mapDrawn(
   attentionInput,
-  ({ q, keys, values }): InputOf<'attentionStep'> => ({
+  ({ q, keys, values, scale }): InputOf<'attentionStep'> => ({
     q: takeTokens({ q }, 0, 1, 'step').q,
     keys,
     values,
+    ...(scale !== undefined && { scale }),
     withWeights: true,
   }),
 );
 
-const pointwiseDims = { rows: size(3), width: size(7), reach: fc.constantFrom(1, 30, 800) };
+const pointwiseDims = { rows: size(3), width: long(7, 300), reach: fc.constantFrom(1, 30, 800) };
 export const pointwiseInput = drawn(pointwiseDims, (d, draws): { x: Tensor } => ({
   x:
     d.family === 'usual'

@@ -5,7 +5,7 @@ import { discretise } from '../../../reference/ssdChunked.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import { takeTokens } from '../tokens.ts';
 import type { Draws } from '../values.ts';
-import { drawn, flag, type InputOf, mapDrawn, sequence, size, withDim } from './drawn.ts';
+import { drawn, flag, type InputOf, long, mapDrawn, sequence, size, withDim } from './drawn.ts';
 
 /** Step sizes and rates over the whole range that models and hostile weights reach. */
 type Extent = 'usual' | 'slow' | 'fast' | 'extreme';
@@ -22,13 +22,18 @@ function drawSteps(draws: Draws, kind: Extent, ...shape: number[]): Tensor {
   const [low, high] = { usual: [-5, 2], slow: [-20, -15], fast: [2, 25], extreme: [-30, 100] }[
     kind
   ];
-  return draws.tensorBetween(low, high, ...shape);
+  const steps = draws.tensorBetween(low, high, ...shape);
+  // e^89 overflows in float32
+  for (let i = 3; kind === 'extreme' && i < steps.data.length; i += 4) {
+    steps.data[i] = Math.fround(85 + Math.abs(steps.data[i]) / 8);
+  }
+  return steps;
 }
 
 const ssmFlags = { hasBias: flag, hasD: flag, hasZ: flag, hasState: flag, extent };
 
 export const selectiveScanInput = drawn(
-  { ...sequence, nGroups: size(3), perGroup: size(3), dState: size(4), ...ssmFlags },
+  { ...sequence, nGroups: size(3), perGroup: size(3), dState: long(4, 20), ...ssmFlags },
   (d, draws): InputOf<'selectiveScan'> => {
     const { batch, seqlen, nGroups, dState, family } = d;
     const dInner = nGroups * d.perGroup;
@@ -55,8 +60,8 @@ export const ssdInput = drawn(
     ...sequence,
     nGroups: size(3),
     perGroup: size(2),
-    headDim: size(3),
-    dState: size(4),
+    headDim: long(3, 40),
+    dState: long(4, 20),
     limit,
     hasDPerChannel: flag,
     ...ssmFlags,
@@ -84,8 +89,8 @@ export const discreteSsdInput = drawn(
     ...sequence,
     nGroups: size(3),
     perGroup: size(2),
-    headDim: size(3),
-    dState: size(4),
+    headDim: long(3, 40),
+    dState: long(4, 20),
     hasD: flag,
     hasState: flag,
     reach: fc.constantFrom(4, 40, 800),
@@ -105,7 +110,14 @@ export const discreteSsdInput = drawn(
 );
 
 export const causalConv1dInput = drawn(
-  { ...sequence, channels: size(4), dConv: size(5), hasBias: flag, hasState: flag, hasSilu: flag },
+  {
+    ...sequence,
+    channels: long(4, 20),
+    dConv: size(5),
+    hasBias: flag,
+    hasState: flag,
+    hasSilu: flag,
+  },
   (d, draws): InputOf<'causalConv1d'> => {
     const { batch, seqlen, channels, dConv, family } = d;
     return {
@@ -121,7 +133,7 @@ export const causalConv1dInput = drawn(
 export const associativeScanInput = drawn(
   {
     lanes: size(3),
-    seqlen: size(20),
+    seqlen: long(20, 270),
     chunkLen: size(7),
     method: fc.constantFrom('sequential', 'hillisSteele', 'blelloch', 'chunked' as const),
   },

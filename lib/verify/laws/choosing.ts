@@ -1,11 +1,13 @@
 /** What must hold of the ops that choose tokens and judge chains. */
 
 import type { SamplingStep } from '../../../reference/sampling.ts';
-import type { Tensor } from '../../../reference/tensor.ts';
+import { type Tensor, zeros } from '../../../reference/tensor.ts';
+import { runOnReference } from '../../referenceOps.ts';
 import { exactly } from '../approx.ts';
 import { INPUTS } from '../arbitraries.ts';
 import { demand, expectSameOutputs } from '../compare.ts';
 import { type Law, law } from './law.ts';
+import { sameness } from './sameness.ts';
 
 const rowsOf = ({ data, shape }: Tensor): number[][] => {
   const width = shape[1];
@@ -19,15 +21,26 @@ const FILTERS: ReadonlySet<SamplingStep['kind']> = new Set(['topK', 'topP', 'min
 export const filterLaws: Law[] = [
   law(
     'filterLogits',
+    'does what the reference does',
+    INPUTS.filterLogits,
+    async (subject, input) => {
+      const want = await runOnReference('filterLogits', input);
+      const same = await sameness(subject, 'filterLogits', input, want);
+      return same(await subject.run('filterLogits', input));
+    },
+  ),
+  law(
+    'filterLogits',
     'applies its steps one after the other',
     INPUTS.filterLogits,
-    async ({ run }, input) => {
+    async (subject, input) => {
+      const { run } = subject;
       let { logits } = input;
       for (const step of input.steps) {
         logits = (await run('filterLogits', { ...input, logits, steps: [step] })).logits;
       }
-      expectSameOutputs(await run('filterLogits', input), { logits });
-      return 0;
+      const same = await sameness(subject, 'filterLogits', input, { logits });
+      return same(await run('filterLogits', input));
     },
   ),
   law(
@@ -115,6 +128,19 @@ export const choiceLaws: Law[] = [
         worst = Math.max(worst, share);
       });
       return worst;
+    },
+  ),
+  law(
+    'chooseToken',
+    'goes on to the next token where the sum only reaches u',
+    INPUTS.chooseToken.filter(({ input }) => input.logits.shape[1] <= 12),
+    async ({ run }, { logits }) => {
+      // eight equal logits: weights of 1, whose sums are exact in any arithmetic
+      const flat = { data: zeros(8 * 8, logits.data), shape: [8, 8] };
+      const u = Array.from({ length: 8 }, (_, k) => k / 8);
+      const { tokens } = await run('chooseToken', { logits: flat, u });
+      demand(tokens.join() === '0,1,2,3,4,5,6,7', `tokens: want 0 to 7 for u = k/8, got ${tokens}`);
+      return 0;
     },
   ),
   law('greedyToken', 'is the first of the largest', INPUTS.greedyToken, async ({ run }, input) => {

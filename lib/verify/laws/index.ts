@@ -8,8 +8,8 @@ import type { Law } from './law.ts';
 import { attentionLaws, convolutionLaws, layerLaws, ropeLaws } from './layers.ts';
 import { RECURRENCES, recurrenceLaws } from './recurrences.ts';
 
-export type { CheckOptions, Law, LawOf, LawResult, Subject } from './law.ts';
-export { checkLaw } from './law.ts';
+export { OP_NAMES } from './general.ts';
+export type { Law, LawOf, Subject } from './law.ts';
 
 /** Every law, those of one op together. */
 export const LAWS: readonly Law[] = [

@@ -1,18 +1,34 @@
-/** What a law is, and how it is checked: on drawn inputs, with the smallest counterexample if it fails. */
+/** What a law is, and who is judged by it. */
 
-import fc from 'fast-check';
+import type fc from 'fast-check';
+import type { RunOp } from '../../../backends/types.ts';
 import type { OpName } from '../../../reference/ops.ts';
 import { isTensor, type Precision, type Tensor, toPrecision } from '../../../reference/tensor.ts';
+import { runOnReference } from '../../referenceOps.ts';
 import { Calculator, type Machine } from '../approx.ts';
-import type { RunOp } from '../golden/case.ts';
 import type { Drawn, InputOf } from '../inputs/drawn.ts';
 
 /** What is being judged: an implementation of ops, and the arithmetic that it claims. */
 export interface Subject {
-  run: RunOp;
+  /** What reports call it: `reference`, `gpujs:cpu`, the name of a file. */
+  readonly name: string;
+  readonly run: RunOp;
   /** Precision of the tensors that it is given. */
-  precision: Precision;
-  machine: Machine;
+  readonly precision: Precision;
+  readonly machine: Machine;
+  /**
+   * Whether "the same result" means the same bits, as for the reference, or a result within the bound of its
+   * definition, as for all kernels that may sum in another order when the batch or the cut changes.
+   */
+  readonly isBitwise: boolean;
+  /** Whether a NaN that goes in must come out; arithmetic on GPUs may swallow it. */
+  readonly showsNaN: boolean;
+  /** The ops that it has; all when absent. Laws take what it lacks from the reference. */
+  readonly ops?: readonly OpName[];
+  /** Whether it can be given an input at all. Inputs that it cannot are left out. Default: every input. */
+  accepts?(op: OpName, input: unknown): boolean;
+  /** Calls that may be under way at once. Default 1. */
+  readonly concurrency?: number;
 }
 
 /** A sentence that is true of a subject for every input. */
@@ -41,14 +57,22 @@ export function law<Name extends OpName, Input = InputOf<Name>>(
     law: sentence,
     inputs,
     check: (subject, input) => {
-      const calc = new Calculator(subject.machine);
-      return check({ ...subject, calc }, inPrecision(input as Input, subject.precision));
+      const calc = new Calculator(subject.machine, subject.isBitwise ? 'ours' : 'any');
+      const run: RunOp = (name, given) =>
+        (hasOp(subject, name) ? subject.run : runOnReference)(name, given);
+      return check({ ...subject, run, calc }, inPrecision(input as Input, subject.precision));
     },
   };
 }
 
 export interface LawSubject extends Subject {
-  calc: Calculator;
+  /** Computes bounds for the subject's arithmetic, and for the freedom that it is given. */
+  readonly calc: Calculator;
+}
+
+/** Whether a subject has an op of its own. */
+export function hasOp({ ops }: Subject, op: OpName): boolean {
+  return ops?.includes(op) ?? true;
 }
 
 /** A copy of an input with all its tensors in a precision. */
@@ -59,57 +83,6 @@ export function inPrecision<Input>(input: Input, precision: Precision): Input {
     isTensor(value) ? toPrecision(value, precision) : value,
   ]);
   return Object.fromEntries(entries) as Input;
-}
-
-export interface LawResult {
-  law: string;
-  /** Inputs tried. */
-  runs: number;
-  /** Largest error as a share of the allowed one. */
-  worst: number;
-  ok: boolean;
-  /** The smallest input found that breaks the law, and how. */
-  counterexample?: { dims: unknown; seed: number; path: string; problem: string };
-}
-
-export interface CheckOptions {
-  /** Inputs to try. Default 100. */
-  runs?: number;
-  /** Of all draws. Default 1. */
-  seed?: number;
-  /** Replays one input: the path of a counterexample. */
-  path?: string;
-}
-
-/** Tries a law on drawn inputs. The same seed draws the same inputs. */
-export async function checkLaw<Judged>(
-  { law: sentence, inputs, check }: LawOf<Judged>,
-  subject: Judged,
-  { runs = 100, seed = 1, path }: CheckOptions = {},
-): Promise<LawResult> {
-  let worst = 0;
-  const property = fc.asyncProperty(inputs, async ({ input }) => {
-    const share = await check(subject, input);
-    worst = Math.max(worst, share);
-  });
-  const details = await fc.check(property, { numRuns: runs, seed, ...(path && { path }) });
-  const result = { law: sentence, runs: details.numRuns, worst, ok: !details.failed };
-  if (!details.failed) return result;
-  const [drawnInput] = details.counterexample ?? [];
-  const problem =
-    details.errorInstance instanceof Error
-      ? details.errorInstance.message
-      : String(details.errorInstance);
-  return {
-    ...result,
-    worst: Number.POSITIVE_INFINITY,
-    counterexample: {
-      dims: drawnInput?.dims,
-      seed: details.seed,
-      path: details.counterexamplePath ?? '',
-      problem,
-    },
-  };
 }
 
 /** Tensors of an object by name. */
