@@ -2,7 +2,7 @@
 
 import type { ModelConfig } from '../reference/config.ts';
 import { ConfigError } from '../reference/errors.ts';
-import type { Row } from './types.ts';
+import type { DecodeOptions, Row } from './types.ts';
 
 /** The live rows of one executor and what it knows of each. */
 export class RowTable<Content> {
@@ -77,5 +77,18 @@ export function checkStep(rows: readonly Row[], tokens: readonly number[]): void
   }
   if (new Set(rows).size !== rows.length) {
     throw new ConfigError('step: expected every row once, got one twice; fork it first');
+  }
+}
+
+/** @throws ConfigError for options of `decode` that are out of range. */
+export function checkDecode({ steps, temperature = 0, uniform }: DecodeOptions): void {
+  if (!Number.isInteger(steps) || steps < 1) {
+    throw new ConfigError(`decode: steps: expected a whole number ≥ 1, got ${steps}`);
+  }
+  if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
+    throw new ConfigError(`decode: temperature: expected a number ≥ 0, got ${temperature}`);
+  }
+  if (temperature > 0 && !uniform) {
+    throw new ConfigError('decode: uniform: expected it above temperature 0, got none');
   }
 }

@@ -40,6 +40,16 @@ export interface Row {
   readonly position: number;
 }
 
+/** How tokens are chosen on the device. */
+export interface DecodeOptions {
+  /** Tokens to decode for each row, ≥ 1. */
+  readonly steps: number;
+  /** Divides the logits; 0, the default, takes the likeliest token. */
+  readonly temperature?: number;
+  /** The uniform number in [0, 1) with which a row's token is drawn; needed above temperature 0. */
+  uniform?(row: number, step: number): number;
+}
+
 /** Runs one model: takes in tokens, returns logits, keeps the states. */
 export interface Executor {
   readonly info: BackendInfo;
@@ -52,6 +62,15 @@ export interface Executor {
   ): Promise<{ readonly row: Row; readonly logits: Vector }[]>;
   /** Gives each row one token; returns the logits of each row's next. Rows are updated in place. */
   step(rows: readonly Row[], tokens: readonly number[], trace?: Trace): Promise<Vector[]>;
+  /**
+   * Decodes several tokens of each row without reading logits back, where the device can choose tokens itself.
+   * Returns for each row its tokens; the rows have taken in all of them but the last.
+   */
+  decode?(
+    rows: readonly Row[],
+    tokens: readonly number[],
+    options: DecodeOptions,
+  ): Promise<number[][]>;
   /** An independent copy of a row. */
   fork(row: Row): Promise<Row>;
   /** A row's state as a value; it goes on as it was. Another backend can go on from it. */

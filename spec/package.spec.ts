@@ -25,7 +25,12 @@ interface LockEntry {
 }
 
 /** Development tools whose install scripts are known: esbuild (by tsx) checks its binary, fsevents is for macOS. */
-const MAY_HAVE_INSTALL_SCRIPT = ['node_modules/esbuild', 'node_modules/fsevents'];
+// webgpu's removes a quarantine mark on macOS and does nothing elsewhere
+const MAY_HAVE_INSTALL_SCRIPT = [
+  'node_modules/esbuild',
+  'node_modules/fsevents',
+  'node_modules/webgpu',
+];
 
 const SHIPPED = [
   /^dist\/(reference|backends|lib)\/[\w/]+(\.d\.ts|\.js)$/,

@@ -22,13 +22,14 @@ export interface CallSizes {
  * Lays out a call: in a prefill the tokens of all sequences one after another, in a step each in the place of
  * its sequence. Room that is left over belongs to no sequence and changes no state.
  * @param ended sequences whose logits are wanted, in a prefill.
+ * @param chosen the tokens, where the device has them already.
  */
 export async function makeCall(
   device: Device,
   plan: Plan,
   { tokens: room, slots }: CallSizes,
   work: readonly Work[],
-  ended: readonly Sequence[] = [],
+  { ended = [], chosen }: { ended?: readonly Sequence[]; chosen?: Handle } = {},
 ): Promise<Call> {
   const tokens = new Float32Array(room);
   const runs = new Float32Array(3 * room);
@@ -51,11 +52,16 @@ export async function makeCall(
     last[slot] = begin + own.length - 1;
     packed += own.length;
   }
+  const isStep = plan.kind === 'step';
+  const attends = plan.steps.some(({ op }) => op === 'attention' || op === 'attentionStep');
+  const places = !isStep || attends;
   return {
-    tokens: await device.uploadTo(`${plan.kind} tokens`, tokens, [room]),
-    runs: await device.uploadTo(`${plan.kind} runs`, runs, [3, room]),
-    spans: await device.uploadTo('spans', spans, [3, slots]),
-    live: await device.uploadTo('live', live, [slots]),
+    tokens: chosen ?? (await device.uploadTo(`${plan.kind} tokens`, tokens, [room])),
+    ...(places && {
+      runs: await device.uploadTo(`${plan.kind} runs`, runs, [3, room]),
+      spans: await device.uploadTo('spans', spans, [3, slots]),
+    }),
+    ...(isStep && { live: await device.uploadTo('live', live, [slots]) }),
     ...(ended.length > 0 && { last: await device.uploadTo('last', last, [slots]) }),
     rotations: await rotationsOf(device, plan, positions),
   };

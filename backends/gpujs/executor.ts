@@ -2,9 +2,10 @@
 
 import type { SequenceState, TokenCache } from '../../reference/state.ts';
 import type { StateSlot } from '../plan.ts';
-import { checkStep, checkTokens, RowTable } from '../rows.ts';
-import type { Executor, PlannedModel, Row } from '../types.ts';
+import { checkDecode, checkStep, checkTokens, RowTable } from '../rows.ts';
+import type { DecodeOptions, Executor, PlannedModel, Row } from '../types.ts';
 import { type CallSizes, makeCall, type Work } from './calls.ts';
+import { Chooser } from './chooser.ts';
 import type { Device } from './device.ts';
 import type { Handle } from './kernel.ts';
 import { Program } from './program.ts';
@@ -65,6 +66,17 @@ export async function gpujsExecutor(device: Device, model: PlannedModel): Promis
         if (sequences.length === 0) return [];
         return logitsOf(await runner.step(sequences, tokens), sequences);
       }),
+    decode: (live, tokens, options) =>
+      inTurn(async () => {
+        checkStep(live, tokens);
+        checkDecode(options);
+        const sequences = live.map((row) => rows.get(row));
+        const room = (model.config.contextLength ?? Number.POSITIVE_INFINITY) - options.steps + 1;
+        sequences.forEach(({ position }, i) => {
+          checkTokens({ ...model.config, contextLength: room }, [tokens[i]], position);
+        });
+        return sequences.length === 0 ? [] : runner.decode(sequences, tokens, options);
+      }),
     fork: async (row) => {
       const parent = rows.get(row);
       return rows.add(runner.slots.add(parent.position, parent));
@@ -107,6 +119,7 @@ class Runner {
   readonly #model: PlannedModel;
   readonly #weights: WeightStore;
   readonly #state: DeviceState;
+  readonly #chooser: Chooser;
   #programs: { step?: Program; prefill?: Program } = {};
 
   private constructor(device: Device, model: PlannedModel, state: DeviceState) {
@@ -114,6 +127,7 @@ class Runner {
     this.#model = model;
     this.#weights = new WeightStore(device, model.weight);
     this.#state = state;
+    this.#chooser = new Chooser(device);
   }
 
   static async create(device: Device, model: PlannedModel): Promise<Runner> {
@@ -126,23 +140,55 @@ class Runner {
     await this.#makeRoom(work);
     const { prefill: plan } = this.#model;
     this.#programs.prefill ??= new Program(plan, BLOCK, this.#parts);
-    const call = await makeCall(this.#device, plan, this.#sizes(BLOCK), work, ended);
+    const call = await makeCall(this.#device, plan, this.#sizes(BLOCK), work, { ended });
     const logits = await this.#programs.prefill.run(call);
     for (const { sequence, tokens } of work) sequence.position += tokens.length;
     return logits;
   }
 
   /** Gives each sequence a token; returns the logits of every place. */
-  async step(sequences: readonly Sequence[], tokens: readonly number[]): Promise<Handle> {
+  async step(
+    sequences: readonly Sequence[],
+    tokens: readonly number[],
+    chosen?: Handle,
+  ): Promise<Handle> {
     const work = sequences.map((sequence, i) => ({ sequence, tokens: [tokens[i]] }));
     await this.#makeRoom(work);
     const { slots } = this.#state.sizes;
     const { step: plan } = this.#model;
     this.#programs.step ??= new Program(plan, slots, this.#parts);
-    const call = await makeCall(this.#device, plan, this.#sizes(slots), work);
+    const call = await makeCall(this.#device, plan, this.#sizes(slots), work, { chosen });
     const logits = await this.#programs.step.run(call);
     for (const sequence of sequences) sequence.position++;
     return logits as Handle;
+  }
+
+  /** Decodes on the device; returns each sequence's tokens. */
+  async decode(
+    sequences: readonly Sequence[],
+    tokens: readonly number[],
+    { steps, temperature = 0, uniform }: DecodeOptions,
+  ): Promise<number[][]> {
+    const { vocabSize } = this.#model.config;
+    const decoded = sequences.map((): number[] => []);
+    let chosen: Handle | undefined;
+    for (let step = 0; step < steps; step++) {
+      const logits = await this.step(sequences, tokens, chosen);
+      if (temperature === 0 || !uniform) {
+        chosen = await this.#chooser.likeliest(logits, vocabSize);
+      } else {
+        const u = new Float32Array(logits.dims[1]);
+        sequences.forEach(({ slot }, row) => {
+          u[slot] = uniform(row, step);
+        });
+        chosen = await this.#chooser.drawn(logits, vocabSize, temperature, u);
+      }
+      const all = await this.#device.read(chosen);
+      sequences.forEach(({ slot }, row) => {
+        decoded[row].push(all[slot]);
+      });
+    }
+    return decoded;
   }
 
   async save({ slot, position }: Sequence): Promise<SequenceState> {
@@ -172,6 +218,7 @@ class Runner {
 
   async dispose(): Promise<void> {
     this.#dropPrograms();
+    this.#chooser.dispose();
     this.#state.dispose();
     await this.#weights.dispose();
   }

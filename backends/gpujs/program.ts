@@ -1,13 +1,18 @@
 /** A plan ready to run for a number of tokens at a time: its kernels, and the memory that they write. */
 
-import type { Plan } from '../plan.ts';
+import type { Plan, PlanStep } from '../plan.ts';
 import type { Device } from './device.ts';
 import { type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
 import { assignRegisters } from './registers.ts';
 import type { DeviceState } from './state.ts';
-import { type Call, runStep, type StepContext } from './steps.ts';
+import { type Call, runStep } from './steps.ts';
+import { type Frame, Tape } from './tape.ts';
 import type { WeightStore } from './weights.ts';
 
+/**
+ * The first run goes through the plan and finds the kernel of every step. It is taken down on a tape, and later
+ * runs play the tape: nothing but kernel calls is left of them.
+ */
 export class Program {
   readonly #plan: Plan;
   readonly #tokens: number;
@@ -16,6 +21,9 @@ export class Program {
   readonly #state: DeviceState;
   readonly #registers: Map<string, number>;
   readonly #kernels = new Map<string, Kernel>();
+  /** Steps for all tokens, and those for the last token of each sequence. */
+  readonly #body: Tape;
+  readonly #tail: Tape;
 
   constructor(
     plan: Plan,
@@ -28,6 +36,10 @@ export class Program {
     this.#weights = on.weights;
     this.#state = on.state;
     this.#registers = assignRegisters(plan);
+    const cut = plan.steps.findIndex(({ op }) => op === 'lastTokens');
+    const bodyLength = cut < 0 ? plan.steps.length : cut;
+    this.#body = new Tape(plan.steps.slice(0, bodyLength));
+    this.#tail = new Tape(plan.steps.slice(bodyLength));
   }
 
   /**
@@ -35,27 +47,13 @@ export class Program {
    * with a prefill plan; nothing if none are wanted.
    */
   async run(call: Call): Promise<Handle | undefined> {
-    const buffers = new Map<string, Handle>();
-    let tokens = this.#tokens;
-    for (const step of this.#plan.steps) {
-      if (step.op === 'lastTokens') {
-        if (!call.last) return undefined;
-        tokens = this.#state.sizes.slots;
-      }
-      const register = `register ${this.#registers.get(step.y.buffer)}`;
-      const context: StepContext = {
-        tokens,
-        isStep: this.#plan.kind === 'step',
-        call,
-        weights: this.#weights,
-        state: this.#state,
-        read: ({ buffer }) => buffers.get(buffer) as Handle,
-        out: (spec, ...args) => this.#run(spec, register, args),
-        inner: (spec, ...args) => this.#run(spec, 'inner', args),
-      };
-      buffers.set(step.y.buffer, await runStep(step, context));
-    }
-    return buffers.get('logits');
+    const frame: Frame = { call, results: [], buffers: new Map() };
+    await this.#body.play(frame, this.#state, (step) => this.#record(step, frame, this.#tokens));
+    if (this.#tail.isEmpty) return frame.buffers.get('logits');
+    if (!call.last) return undefined;
+    const { slots } = this.#state.sizes;
+    await this.#tail.play(frame, this.#state, (step) => this.#record(step, frame, slots));
+    return frame.buffers.get('logits');
   }
 
   /** Frees the kernels and what they wrote. */
@@ -64,14 +62,32 @@ export class Program {
     this.#kernels.clear();
   }
 
-  /** Steps with the same kernel share it where they share the place that it writes to. */
-  #run(spec: KernelSpec, place: string, args: readonly Handle[]): Promise<Handle> {
+  /** What a step runs, for the first time. */
+  #record(step: PlanStep, { call, buffers }: Frame, tokens: number) {
+    const register = `register ${this.#registers.get(step.y.buffer)}`;
+    return {
+      run: (context: Pick<Parameters<typeof runStep>[1], 'out' | 'inner' | 'state'>) =>
+        runStep(step, {
+          ...context,
+          tokens,
+          isStep: this.#plan.kind === 'step',
+          call,
+          weights: this.#weights,
+          read: ({ buffer }) => buffers.get(buffer) as Handle,
+        }),
+      /** Steps with the same kernel share it where they share the place that it writes to. */
+      out: (spec: KernelSpec) => this.#kernel(spec, register),
+      inner: (spec: KernelSpec) => this.#kernel(spec, 'inner'),
+    };
+  }
+
+  #kernel(spec: KernelSpec, place: string): Kernel {
     const key = `${place} ${keyOf(spec)}`;
     let kernel = this.#kernels.get(key);
     if (!kernel) {
       kernel = this.#device.newKernel(spec);
       this.#kernels.set(key, kernel);
     }
-    return kernel.run(...args);
+    return kernel;
   }
 }

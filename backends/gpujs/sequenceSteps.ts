@@ -7,7 +7,7 @@ import * as heads from './heads.ts';
 import type { Handle } from './kernel.ts';
 import * as scan from './selectiveScan.ts';
 import { skipAndGate, stepSize } from './stepSize.ts';
-import type { StepContext } from './steps.ts';
+import type { Call, StepContext } from './steps.ts';
 
 type StepOf<Op extends string> = Extract<PlanStep, { op: Op | `${Op}Step` }>;
 type HeadStep = StepOf<'ssd'> | StepOf<'discreteSsd'>;
@@ -20,7 +20,7 @@ type SequenceStep =
 /** Runs one step and moves its state on; returns its output. */
 export async function runSequenceStep(step: SequenceStep, context: StepContext): Promise<Handle> {
   const { tokens, isStep, weights, state, read, out, inner } = context;
-  const { runs, spans, live } = context.call;
+  const { runs, spans, live } = arrays(context.call);
   const { slots, capacity } = state.sizes;
   const { width } = step.y;
   const finish = async (y: Handle, { x, z, D }: { x: Columns; z?: Columns; D: string }) => {
@@ -138,6 +138,13 @@ export async function runSequenceStep(step: SequenceStep, context: StepContext):
   }
 }
 
+/** What a call holds for the steps that need it; calls.ts knows which do. */
+const arrays = ({ runs, spans, live }: Call) => ({
+  runs: runs as Handle,
+  spans: spans as Handle,
+  live: live as Handle,
+});
+
 function headSizes({ tokens, state }: StepContext, { inputs, attributes }: HeadStep) {
   const { nHeads, headDim, dState, nGroups } = attributes;
   const froms = { xFrom: inputs.x.from, BFrom: inputs.B.from, CFrom: inputs.C.from };
@@ -149,8 +156,9 @@ async function readHeads(
   { inputs, attributes: { h } }: HeadStep,
   sizes: heads.HeadSizes,
   rates: readonly Handle[],
-  { isStep, state, read, inner, call: { runs, spans, live } }: StepContext,
+  { isStep, state, read, inner, call }: StepContext,
 ): Promise<Handle> {
+  const { runs, spans, live } = arrays(call);
   const [x, B, C] = [inputs.x, inputs.B, inputs.C].map(read);
   if (isStep) {
     await state.write(h, heads.headsStepState(sizes), ...rates, x, B, state.get(h), live);

@@ -16,13 +16,16 @@ export interface StateSizes {
   readonly capacity: number;
 }
 
+/** Two kernels that are the same, each with an output of its own. */
+export type Pair = readonly [Kernel, Kernel];
+
 export class DeviceState {
   readonly #device: Device;
   readonly #parts: readonly StateSlot[];
   readonly #handles = new Map<string, Handle>();
   /** Who wrote an array last. */
   readonly #writers = new Map<string, Kernel>();
-  readonly #pairs = new Map<string, [Kernel, Kernel]>();
+  readonly #pairs = new Map<string, Pair>();
   #sizes: StateSizes;
 
   private constructor(device: Device, parts: readonly StateSlot[], sizes: StateSizes) {
@@ -60,8 +63,8 @@ export class DeviceState {
     return this.#handles.get(name) as Handle;
   }
 
-  /** Runs a kernel whose output becomes the array. */
-  async write(name: string, spec: KernelSpec, ...args: readonly Handle[]): Promise<void> {
+  /** The two kernels that write an array in turn. */
+  pairOf(name: string, spec: KernelSpec, args: readonly Handle[]): Pair {
     // a kernel is built for the sizes of its arguments, which differ between prefill and step
     const key = `${name} ${keyOf(spec)} ${args.map(({ dims }) => dims).join('; ')}`;
     let pair = this.#pairs.get(key);
@@ -69,9 +72,21 @@ export class DeviceState {
       pair = [this.#device.newKernel(spec), this.#device.newKernel(spec)];
       this.#pairs.set(key, pair);
     }
+    return pair;
+  }
+
+  /** Runs the one of two kernels that did not write the array last; its output becomes the array. */
+  async advance(name: string, pair: Pair, args: readonly Handle[]): Promise<Handle> {
     const kernel = this.#writers.get(name) === pair[0] ? pair[1] : pair[0];
-    this.#handles.set(name, await kernel.run(...args));
+    const handle = await kernel.run(...args);
+    this.#handles.set(name, handle);
     this.#writers.set(name, kernel);
+    return handle;
+  }
+
+  /** Runs a kernel whose output becomes the array. */
+  async write(name: string, spec: KernelSpec, ...args: readonly Handle[]): Promise<void> {
+    await this.advance(name, this.pairOf(name, spec, args), args);
   }
 
   /**

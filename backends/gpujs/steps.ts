@@ -14,10 +14,11 @@ import type { WeightStore } from './weights.ts';
 /** What changes from call to call; see causalConv1d.ts for runs and spans. */
 export interface Call {
   readonly tokens: Handle;
-  readonly runs: Handle;
-  readonly spans: Handle;
+  /** Only where a step needs them, as the next two. */
+  readonly runs?: Handle;
+  readonly spans?: Handle;
   /** 1 for each slot that takes a token, 0 for the others. Shape (slots). */
-  readonly live: Handle;
+  readonly live?: Handle;
   /** The token of each slot whose logits are wanted. Shape (slots). Only in prefill plans. */
   readonly last?: Handle;
   /** Cosines and sines of the tokens' positions, shape (tokens, nPairs), by {@link frequencyKey}. */
@@ -36,7 +37,7 @@ export interface StepContext {
   readonly isStep: boolean;
   readonly call: Call;
   readonly weights: WeightStore;
-  readonly state: DeviceState;
+  readonly state: Pick<DeviceState, 'sizes' | 'get' | 'write'>;
   read(columns: Columns): Handle;
   /** Runs a kernel that makes the step's output. */
   readonly out: Runner;
