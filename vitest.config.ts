@@ -48,7 +48,7 @@ export default defineConfig({
               test: {
                 name: 'chromium',
                 include: ['spec/browser/*.spec.ts'],
-                // globalSetup: ['spec/browser/build.ts'],
+                globalSetup: ['spec/browser/build.ts'],
                 browser: {
                   enabled: true,
                   headless: true,

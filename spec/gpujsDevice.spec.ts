@@ -30,14 +30,18 @@ describe.each(['cpu', 'webasm'] as const)('columns in gpujs:%s', (mode) => {
   });
 });
 
-describe('a place for uploads', () => {
+describe('in GL modes', () => {
   afterEach(() => {
     vi.doUnmock('gpu.js');
     vi.resetModules();
   });
 
-  /** gpu.js as it is in GL modes: a kernel returns the same texture every time, and deleting it is for good. */
+  /**
+   * gpu.js as it is in GL modes: a kernel returns the same texture every time, and deleting it is for good. All
+   * kernels draw the vertices of the one built last; when those are destroyed, nothing is drawn and nothing said.
+   */
   const inGl = () => {
+    let vertices: object | undefined;
     class GPU {
       createKernel = (source: string) => {
         const texture = { rows: [] as number[][], isDeleted: false };
@@ -47,14 +51,21 @@ describe('a place for uploads', () => {
             texture.isDeleted = true;
           },
         };
+        let isBuilt = false;
+        const destroy = () => {
+          if (vertices === texture) vertices = undefined;
+        };
         const added = source.includes('+ 1') ? 1 : 0;
         const call = (given: { rows: number[][] } | typeof value) => {
           if (texture.isDeleted) throw new Error('attempt to use a deleted object');
+          if (!isBuilt) vertices = texture;
+          isBuilt = true;
+          if (!vertices) return value;
           const rows: ArrayLike<number>[] = 'toArray' in given ? given.toArray() : given.rows;
           texture.rows = rows.map((row) => Array.from(row, (v) => v + added));
           return value;
         };
-        return Object.assign(call, { kernel: { constructor: { mode: 'gpu' } }, destroy: () => {} });
+        return Object.assign(call, { kernel: { constructor: { mode: 'gpu' } }, destroy });
       };
       destroy = async () => {};
     }
@@ -66,14 +77,31 @@ describe('a place for uploads', () => {
     return { GPU, input };
   };
 
-  it('keeps its texture from call to call in GL modes', async () => {
+  const openInGl = async () => {
     vi.resetModules();
     vi.doMock('gpu.js', inGl);
     const { Device: InGl } = await import('../backends/gpujs/device.ts');
-    const device = await InGl.open('webgl2');
+    return InGl.open('webgl2');
+  };
+
+  it('a place for uploads keeps its texture from call to call', async () => {
+    const device = await openInGl();
     for (const n of [1, 2, 3]) {
       const handle = await device.uploadTo('tokens', new Float32Array([n, n]), [2, 1]);
       expect([...(await device.read(handle))]).toEqual([n, n]);
     }
+  });
+
+  it('a kernel goes on drawing when the one built after it is destroyed', async () => {
+    const device = await openInGl();
+    const source = 'function (a) { return a[this.thread.y][this.thread.x] + 1; }';
+    const spec = { name: 'next', source, output: [2, 1], constants: {} };
+    const [first, second] = [device.newKernel(spec), device.newKernel(spec)];
+    const upload = (n: number) => device.uploadTo('n', new Float32Array([n, n]), [2, 1]);
+    await first.run(await upload(1));
+    await second.run(await upload(1));
+    second.destroy();
+    expect([...(await device.read(await first.run(await upload(5))))]).toEqual([6, 6]);
+    await device.dispose();
   });
 });

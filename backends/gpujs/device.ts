@@ -4,6 +4,7 @@ import { BackendError } from '../../reference/errors.ts';
 import type { BackendInfo } from '../types.ts';
 import { type GpuJs, type GpuKernel, type GpuValue, importGpuJs } from './gpu.ts';
 import { type Dims, type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
+import { flat, nested } from './nested.ts';
 import { ensureWebgpu } from './nodeWebgpu.ts';
 
 export type Mode = 'cpu' | 'webasm' | 'webgpu' | 'webgl2' | 'headlessgl';
@@ -13,8 +14,11 @@ export interface DeviceOptions {
   allowsFallback?: boolean;
 }
 
-/** Kernels that are kept for calls of single ops: far more than one op needs. */
-const MOST_KERNELS = 512;
+/**
+ * Kernels that are kept for calls of single ops: far more than one op needs. In Chromium each one of webasm takes
+ * address space of which there is not much.
+ */
+const MOST_KERNELS = 128;
 
 const PROBE: KernelSpec = {
   name: 'probe',
@@ -32,6 +36,9 @@ export class Device {
   readonly #uploads = new Map<string, GpuKernel>();
   readonly #places = new Map<string, { kernel: GpuKernel; last?: GpuValue }>();
   readonly #built = new Set<GpuKernel>();
+  /** In GL modes the kernel that ran for the first time last, and whether it is to be destroyed. */
+  #youngest?: { kernel: GpuKernel; isDoomed: boolean };
+  readonly #ran = new WeakSet<GpuKernel>();
   #fallback?: string;
   #adapter?: string;
 
@@ -118,7 +125,7 @@ export class Device {
       },
       destroy: () => {
         last?.delete?.();
-        if (built && this.#built.delete(built)) built.destroy();
+        if (built && this.#built.delete(built)) this.#destroy(built);
       },
     };
   }
@@ -170,6 +177,7 @@ export class Device {
 
   /** Destroys all kernels and their outputs. */
   async dispose(): Promise<void> {
+    if (this.#youngest?.isDoomed) this.#youngest.kernel.destroy();
     for (const kernel of this.#built) kernel.destroy();
     this.#built.clear();
     this.#cache.clear();
@@ -214,7 +222,18 @@ export class Device {
       throw new BackendError(`gpujs:${this.mode}: ${name}: ${firstLine(error)}`);
     }
     this.#expectMode(kernel);
+    if (this.#isGl && !this.#ran.has(kernel)) {
+      this.#ran.add(kernel);
+      if (this.#youngest?.isDoomed) this.#youngest.kernel.destroy();
+      this.#youngest = { kernel, isDoomed: false };
+    }
     return value;
+  }
+
+  /** In GL modes all kernels draw the vertices of the one built last, so that one waits for the next. */
+  #destroy(kernel: GpuKernel): void {
+    if (this.#youngest?.kernel === kernel) this.#youngest.isDoomed = true;
+    else kernel.destroy();
   }
 
   /** gpu.js goes over to the CPU silently when a kernel does not compile. */
@@ -260,31 +279,6 @@ const COPY = [
   'function (a) { return a[this.thread.y][this.thread.x]; }',
   'function (a) { return a[this.thread.z][this.thread.y][this.thread.x]; }',
 ];
-
-/** Views of a flat array as the nested rows that gpu.js uses on the host. */
-function nested(data: Float32Array, dims: Dims): unknown {
-  if (dims.length <= 1) return data;
-  const outer = dims[dims.length - 1];
-  const inner = dims.slice(0, -1);
-  const size = data.length / outer;
-  return Array.from({ length: outer }, (_, i) =>
-    nested(data.subarray(i * size, (i + 1) * size), inner),
-  );
-}
-
-/** The numbers of nested rows, one after another. */
-function flat(rows: unknown, size: number): Float32Array {
-  const all = new Float32Array(size);
-  let at = 0;
-  const copy = (part: unknown) => {
-    if (part instanceof Float32Array) {
-      all.set(part, at);
-      at += part.length;
-    } else for (const inner of part as unknown[]) copy(inner);
-  };
-  copy(rows);
-  return all;
-}
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0];

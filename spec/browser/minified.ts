@@ -1,4 +1,3 @@
-/** What a page would bundle to decode on its GPU. */
+/** What a page bundles to run kernels on its GPU. */
 
 export { openGpujs } from '../../backends/gpujs/index.ts';
-export { loadOn } from '../../lib/backend.ts';

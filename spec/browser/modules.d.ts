@@ -1,0 +1,3 @@
+declare module 'minified' {
+  export { openGpujs } from '../../backends/gpujs/index.ts';
+}
