@@ -2,7 +2,7 @@
 
 import * as choosing from './choosing.ts';
 import type { Device } from './device.ts';
-import { type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
+import { type Handle, type Kernel, type KernelSpec, keyFor } from './kernel.ts';
 
 export class Chooser {
   readonly #device: Device;
@@ -43,7 +43,7 @@ export class Chooser {
   }
 
   #run(spec: KernelSpec, ...args: readonly Handle[]): Promise<Handle> {
-    const key = `${keyOf(spec)} ${args.map(({ dims }) => dims).join('; ')}`;
+    const key = keyFor(spec, args);
     let kernel = this.#kernels.get(key);
     if (!kernel) {
       kernel = this.#device.newKernel(spec);

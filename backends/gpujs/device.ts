@@ -3,7 +3,7 @@
 import { BackendError } from '../../reference/errors.ts';
 import type { BackendInfo } from '../types.ts';
 import { type GpuJs, type GpuKernel, type GpuValue, importGpuJs } from './gpu.ts';
-import { type Dims, type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
+import { type Dims, type Handle, type Kernel, type KernelSpec, keyFor } from './kernel.ts';
 import { flat, nested } from './nested.ts';
 import { ensureWebgpu } from './nodeWebgpu.ts';
 
@@ -90,11 +90,11 @@ export class Device {
   }
 
   /**
-   * The kernel of a spec and place, built once: its output is written over by whoever calls it next. The least
+   * The kernel of a spec for such arguments and a place, built once: its output is written over by whoever calls it next. The least
    * recently used are destroyed, so that any number of shapes can pass through.
    */
-  kernel(spec: KernelSpec, place = ''): Kernel {
-    const key = `${place} ${keyOf(spec)}`;
+  kernel(spec: KernelSpec, args: readonly Handle[], place: string): Kernel {
+    const key = `${place} ${keyFor(spec, args)}`;
     const known = this.#cache.get(key) ?? this.newKernel(spec);
     this.#cache.delete(key);
     this.#cache.set(key, known);

@@ -31,7 +31,10 @@ export interface Kernel {
   destroy(): void;
 }
 
-/** Two specs with the same text are the same kernel. */
-export function keyOf({ source, output, constants }: KernelSpec): string {
-  return JSON.stringify([source, output, constants]);
+/**
+ * Two specs with the same text are the same kernel, but only for arguments of the same sizes: these are built into
+ * it, and in GL modes an argument of another size is silently read wrong.
+ */
+export function keyFor({ source, output, constants }: KernelSpec, args: readonly Handle[]): string {
+  return JSON.stringify([source, output, constants, args.map(({ dims }) => dims)]);
 }

@@ -2,7 +2,7 @@
 
 import type { Plan, PlanStep } from '../plan.ts';
 import type { Device } from './device.ts';
-import { type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
+import { type Handle, type Kernel, type KernelSpec, keyFor } from './kernel.ts';
 import { assignRegisters } from './registers.ts';
 import type { DeviceState } from './state.ts';
 import { type Call, runStep } from './steps.ts';
@@ -76,13 +76,13 @@ export class Program {
           read: ({ buffer }) => buffers.get(buffer) as Handle,
         }),
       /** Steps with the same kernel share it where they share the place that it writes to. */
-      out: (spec: KernelSpec) => this.#kernel(spec, register),
-      inner: (spec: KernelSpec) => this.#kernel(spec, 'inner'),
+      out: (spec: KernelSpec, args: readonly Handle[]) => this.#kernel(spec, args, register),
+      inner: (spec: KernelSpec, args: readonly Handle[]) => this.#kernel(spec, args, 'inner'),
     };
   }
 
-  #kernel(spec: KernelSpec, place: string): Kernel {
-    const key = `${place} ${keyOf(spec)}`;
+  #kernel(spec: KernelSpec, args: readonly Handle[], place: string): Kernel {
+    const key = `${place} ${keyFor(spec, args)}`;
     let kernel = this.#kernels.get(key);
     if (!kernel) {
       kernel = this.#device.newKernel(spec);

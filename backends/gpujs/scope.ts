@@ -47,9 +47,7 @@ export class Scope {
 
   /** Runs a kernel into a place of its own, where the same kernel runs again while its output is needed. */
   runIn(place: string, spec: KernelSpec, ...args: readonly Handle[]): Promise<Handle> {
-    // a kernel is built for the sizes of its arguments
-    const sizes = args.map(({ dims }) => dims).join('; ');
-    return this.#device.kernel(spec, `${place} ${sizes}`).run(...args);
+    return this.#device.kernel(spec, args, place).run(...args);
   }
 
   async take(handle: Handle, shape: readonly number[]): Promise<Tensor> {

@@ -6,7 +6,7 @@
 
 import type { StateSlot } from '../plan.ts';
 import type { Device } from './device.ts';
-import { type Dims, type Handle, type Kernel, type KernelSpec, keyOf } from './kernel.ts';
+import { type Dims, type Handle, type Kernel, type KernelSpec, keyFor } from './kernel.ts';
 
 /** Sizes that grow with the work. */
 export interface StateSizes {
@@ -65,8 +65,7 @@ export class DeviceState {
 
   /** The two kernels that write an array in turn. */
   pairOf(name: string, spec: KernelSpec, args: readonly Handle[]): Pair {
-    // a kernel is built for the sizes of its arguments, which differ between prefill and step
-    const key = `${name} ${keyOf(spec)} ${args.map(({ dims }) => dims).join('; ')}`;
+    const key = `${name} ${keyFor(spec, args)}`;
     let pair = this.#pairs.get(key);
     if (!pair) {
       pair = [this.#device.newKernel(spec), this.#device.newKernel(spec)];

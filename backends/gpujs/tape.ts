@@ -26,8 +26,8 @@ interface Instruction {
 /** How a step runs when it is recorded. */
 export interface Recording {
   run(context: Pick<StepContext, 'out' | 'inner' | 'state'>): Promise<Handle>;
-  out(spec: KernelSpec): Kernel;
-  inner(spec: KernelSpec): Kernel;
+  out(spec: KernelSpec, args: readonly Handle[]): Kernel;
+  inner(spec: KernelSpec, args: readonly Handle[]): Kernel;
 }
 
 export class Tape {
@@ -95,9 +95,9 @@ async function recorded(
   for (const step of steps) {
     const recording = record(step);
     const runner =
-      (kernelOf: (spec: KernelSpec) => Kernel) =>
+      (kernelOf: Recording['out']) =>
       async (spec: KernelSpec, ...args: readonly Handle[]) => {
-        const kernel = kernelOf(spec);
+        const kernel = kernelOf(spec, args);
         return note(kernel, args, await kernel.run(...args));
       };
     const out = runner(recording.out);

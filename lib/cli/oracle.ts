@@ -3,9 +3,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { openBackend as openDevice } from '../../backends/index.ts';
+import type { Backend } from '../../backends/types.ts';
 import { ConfigError } from '../../reference/errors.ts';
+import type { Model } from '../../reference/model.ts';
+import { loadOn } from '../backend.ts';
 import { filesFromFolder, openRegular } from '../checkpoint/nodeFiles.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
+import { runOnOps } from '../referenceOps.ts';
 import { GoldenCase } from '../verify/golden/case.ts';
 import { runCase } from '../verify/golden/run.ts';
 import { type Context, checkBackend } from './context.ts';
@@ -30,8 +35,21 @@ export function addOracle(program: Command, context: Context): void {
 }
 
 async function run(path: string, flags: Flags, context: Context): Promise<void> {
-  const { terminal, signal } = context;
   checkBackend(flags.backend);
+  const device = flags.backend === 'reference' ? undefined : await openDevice(flags.backend);
+  try {
+    await runAll(path, flags, context, device);
+  } finally {
+    await device?.close();
+  }
+}
+
+async function runAll(
+  path: string,
+  flags: Flags,
+  { terminal, signal, fail }: Context,
+  device: Backend | undefined,
+): Promise<void> {
   const isFolder = (await stat(path)).isDirectory();
   const root = isFolder ? path : dirname(path);
   if (resolve(flags.out) === resolve(root)) {
@@ -45,7 +63,7 @@ async function run(path: string, flags: Flags, context: Context): Promise<void> 
   for (const file of files) {
     if (signal.aborted) break;
     const name = relative(root, file);
-    const result = await runFile(file, join(flags.out, name));
+    const result = await runFile(file, join(flags.out, name), device);
     if (result === 'not a case') {
       if (isFolder) continue;
       throw new ConfigError(
@@ -67,7 +85,7 @@ async function run(path: string, flags: Flags, context: Context): Promise<void> 
   const summary = { passed, failed, backend: flags.backend, out: flags.out };
   if (flags.json) terminal.out(`${JSON.stringify({ summary })}\n`);
   else terminal.out(`${passed} cases written to ${flags.out}, ${failed} failed\n`);
-  if (failed > 0) context.fail();
+  if (failed > 0) fail();
 }
 
 interface CaseResult {
@@ -76,14 +94,25 @@ interface CaseResult {
   error?: { code: string; line: string };
 }
 
-async function runFile(path: string, out: string): Promise<CaseResult | 'not a case'> {
+async function runFile(
+  path: string,
+  out: string,
+  device: Backend | undefined,
+): Promise<CaseResult | 'not a case'> {
   let op: string | undefined;
   try {
     const file = await TensorFile.open(await openRegular(path));
     try {
       if (!GoldenCase.isCase(file)) return 'not a case';
       op = file.header.metadata.get('op') ?? file.header.metadata.get('family');
-      const outputs = await runCase(file, { files: await filesFromFolder(dirname(path)) });
+      const backend = device && {
+        run: runOnOps(device.info.backend, device.ops),
+        open: (model: Model) => loadOn(device, model),
+      };
+      const outputs = await runCase(file, {
+        files: await filesFromFolder(dirname(path)),
+        ...(backend && { backend }),
+      });
       await writeAtomically(out, encodeSafetensors(outputs, { format: 'golden-1', op: op ?? '' }));
       return { ok: true, op };
     } finally {

@@ -11,6 +11,14 @@ import * as mamba2 from './mamba2.ts';
 import * as sampling from './sampling.ts';
 import type { Translation } from './translation.ts';
 
+/** Compositions and tables that the adapters compute on the reference itself, not with a backend's ops. */
+export const REFERENCE_ONLY: ReadonlySet<string> = new Set([
+  'mamba_inner',
+  'mamba2_block',
+  'llama_attention',
+  'rope_inv_freq',
+]);
+
 /** By the name in a case file's metadata. */
 export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['selective_scan', mamba1.selectiveScan],

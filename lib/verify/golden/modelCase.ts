@@ -1,5 +1,6 @@
 /** A golden model case: prefill, then 16 tokens decoded greedily, with everything upstream recorded. */
 
+import type { Executor } from '../../../backends/types.ts';
 import type { MixerConfig } from '../../../reference/config.ts';
 import { type Model, prefill, step } from '../../../reference/model.ts';
 import { greedyToken } from '../../../reference/sampling.ts';
@@ -37,6 +38,47 @@ export function runModelCase(goldenCase: GoldenCase, model: Model, scheme: Schem
   });
   return outputs;
 }
+
+/** out.logits, out.step_logits and out.greedy_ids of a model case, decoded by any executor. */
+export async function decodeModelCase(
+  goldenCase: GoldenCase,
+  executor: Executor,
+): Promise<Outputs> {
+  const ids = goldenCase.integers('input_ids');
+  const [batch, seqlen] = ids.shape;
+  const prompts = Array.from({ length: batch }, (_, b) =>
+    ids.data.slice(b * seqlen, (b + 1) * seqlen),
+  );
+  // logits are given after the last token only, so the prompts go in token by token
+  const taken = await executor.prefill(prompts.map(([first]) => [first]));
+  const rows = taken.map(({ row }) => row);
+  let now = taken.map(({ logits }) => logits);
+  const said = now.map((logits) => [logits]);
+  const decoded = prompts.map((): number[] => []);
+  for (let t = 1; t < seqlen + NEW_TOKENS - 1; t++) {
+    const tokens = now.map((logits, b) => (t < seqlen ? prompts[b][t] : likeliest(logits)));
+    now = await executor.step(rows, tokens);
+    for (const [b, logits] of now.entries()) {
+      said[b].push(logits);
+      if (t >= seqlen) decoded[b].push(tokens[b]);
+    }
+  }
+  for (const [b, logits] of now.entries()) decoded[b].push(likeliest(logits));
+  const table = (from: number, count: number) =>
+    stack(
+      said.map((all) =>
+        stack(all.slice(from, from + count).map((data) => ({ data, shape: [data.length] }))),
+      ),
+    );
+  return {
+    logits: table(0, seqlen),
+    step_logits: table(seqlen - 1, NEW_TOKENS),
+    greedy_ids: { integers: { data: decoded.flat(), shape: [batch, NEW_TOKENS] } },
+  };
+}
+
+const likeliest = (logits: Vector) =>
+  greedyToken({ logits: { data: logits, shape: [1, logits.length] } }).tokens[0];
 
 interface DecodedRow {
   logits: Tensor;
