@@ -87,7 +87,8 @@ export async function selectiveScan({ x, dtRaw, dtBias, dtSoftplus = true, A, B,
   const perToken = (t) => input(t.data, [dInner, tokens]);
   const grouped = (t) => input(t.data, [dState, nGroups, tokens]);
   const start = h?.data ?? new Float32Array(batch * dInner * dState);
-  if (tokens === 0) return { y: { data: new Float32Array(0), shape: x.shape }, h };
+  const stateShape = [batch, dInner, dState];
+  if (tokens === 0) return { y: x, h: { data: start, shape: stateShape } };
 
   const sizes = { seqlen, dState, perGroup: dInner / nGroups };
   const h0 = input(start, [dState, dInner, batch]);
@@ -104,6 +105,6 @@ export async function selectiveScan({ x, dtRaw, dtBias, dtSoftplus = true, A, B,
   const y = await run(FINISH, output, { isGated }, input(read, output), ...rest);
   return {
     y: { data: y, shape: x.shape },
-    h: { data: last, shape: [batch, dInner, dState] },
+    h: { data: last, shape: stateShape },
   };
 }
