@@ -22,6 +22,7 @@ export function appendToCache(
   { slots, capacity, nKvHeads, headDim }: AttentionSizes,
   from: number,
 ): KernelSpec {
+  const width = nKvHeads * headDim;
   return {
     name: 'appendToCache',
     source: `function (cache, rows, spans) {
@@ -33,8 +34,15 @@ export function appendToCache(
       }
       return cache[this.thread.z][this.thread.y][this.thread.x];
     }`,
-    output: [nKvHeads * headDim, capacity, slots],
+    output: [width, capacity, slots],
     constants: { from },
+    inPlace: (cache: Float32Array[][], rows: Float32Array[], spans: Float32Array[]) => {
+      spans.forEach(([begin, count, position], slot) => {
+        for (let i = 0; i < count; i++) {
+          cache[slot][position + i].set(rows[begin + i].subarray(from, from + width));
+        }
+      });
+    },
   };
 }
 

@@ -113,6 +113,10 @@ export class Device {
     return {
       spec,
       run: async (...args) => {
+        if (spec.inPlace && this.#isHost) {
+          spec.inPlace(...(args.map(({ value }) => value) as never[]));
+          return args[0];
+        }
         built ??= this.#build(spec.source, spec.output, spec.constants);
         const value = await this.#call(
           spec.name,

@@ -14,6 +14,11 @@ export interface KernelSpec {
   /** Sizes of the output; one thread makes one element. */
   readonly output: Dims;
   readonly constants: Readonly<Record<string, number>>;
+  /**
+   * The same in place on its first argument, where that lies in the memory of this process as nested rows: a kernel
+   * that changes little of a large array need not copy it there.
+   */
+  readonly inPlace?: (...args: never[]) => void;
 }
 
 /** Numbers on the device. */

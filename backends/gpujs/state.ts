@@ -79,7 +79,7 @@ export class DeviceState {
     const kernel = this.#writers.get(name) === pair[0] ? pair[1] : pair[0];
     const handle = await kernel.run(...args);
     this.#handles.set(name, handle);
-    this.#writers.set(name, kernel);
+    if (handle !== args[0]) this.#writers.set(name, kernel); // else it was changed where it lies
     return handle;
   }
 
