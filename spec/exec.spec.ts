@@ -190,6 +190,14 @@ describe('a program', () => {
     expect(leftBehind()).toEqual([]);
   });
 
+  it('that hangs on one case answers those before it within its time', async () => {
+    const { softplus, launches } = await open('hang', { timeoutSeconds: 1 });
+    const xs = [30, 40, 666, 50, 60];
+    const got = await outcomes(xs.map((x) => softplus(x)));
+    expect(got).toEqual([30, 40, 'ExecTimeout', 'ExecTimeout', 'ExecTimeout']);
+    expect(launches()).toEqual([5, 1]);
+  });
+
   it('that is not there fails with what the shell says', async () => {
     const exec = await openExec('no-such-program-of-mine');
     await expect(exec.run('softplus', { x: tensor([1], [1]) })).rejects.toThrow(

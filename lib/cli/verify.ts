@@ -2,17 +2,26 @@
 
 import { type Command, Option } from 'commander';
 import { ConfigError, SelscanError } from '../../reference/errors.ts';
+import type { OpName } from '../../reference/ops.ts';
 import { checkSubject, DEFAULT_RUNS, type Finding, type OpReport } from '../verify/checkSubject.ts';
+import type { Subject } from '../verify/laws/law.ts';
+import { checkQuickly } from '../verify/quickly.ts';
 import type { Context } from './context.ts';
 import { writeAtomically } from './files.ts';
 import { parseInteger, parseNumber, parseTexts } from './options.ts';
 import { packageVersion } from './packageVersion.ts';
+import type { Terminal } from './terminal.ts';
 import { counterexampleText, lawTable, opTable } from './verifyReport.ts';
 import { type Absent, type Judged, openJudged, type VerifyFlags } from './verifySubjects.ts';
 
-/** Without arguments everything present is checked, in so many seconds from the start of the process. */
-const QUICK_SECONDS = 7.5;
-const QUICK_RUNS = 20;
+/** Where nobody in particular is asked for, no law is begun so many seconds after the start of the process. */
+const QUICK_SECONDS = 8;
+
+/** Somebody who was judged, and how it went. */
+interface Result {
+  judged: Judged;
+  reports: OpReport[];
+}
 
 export function addVerify(program: Command, context: Context): void {
   program
@@ -41,24 +50,23 @@ async function run(flags: VerifyFlags, context: Context): Promise<void> {
   checkFlags(flags);
   const { signal, terminal } = context;
   const absent: Absent[] = [];
-  const results: { judged: Judged; reports: OpReport[] }[] = [];
+  const results: Result[] = [];
   try {
-    for await (const judged of openJudged(flags, absent, signal)) {
-      try {
-        const reports = await judge(judged, flags, context);
-        results.push({ judged, reports });
-        print(judged, reports, flags, context);
-      } finally {
-        await judged.close();
-      }
+    const opened = openJudged(flags, absent, signal);
+    const judging = isQuick(flags)
+      ? judgeQuickly(opened, flags, context)
+      : judgeThoroughly(opened, flags, context);
+    for await (const result of judging) {
+      results.push(result);
+      print(result, flags, context);
     }
   } catch (error) {
     if (signal.aborted) throw new SelscanError('Aborted', 'verify: interrupted');
     throw error;
+  } finally {
+    if (terminal.isInteractive) terminal.err(CLEAR_LINE);
   }
-  for (const { name, why } of absent) {
-    if (!flags.json) terminal.out(`${terminal.style('dim', `${name} is absent: ${why}`)}\n`);
-  }
+  if (!flags.json) printRest(absent, results, terminal);
   if (flags.certificate) await certify(flags.certificate, flags, results, absent);
   if (results.some(({ reports }) => reports.some(({ ok }) => !ok))) context.fail();
 }
@@ -86,28 +94,49 @@ function checkFlags({ exec, kernel, backend, runs, path, law, timeout, seed }: V
 const isQuick = ({ exec, kernel, backend, runs, law }: VerifyFlags) =>
   [exec, kernel, backend, runs, law].every((flag) => flag === undefined);
 
-function judge({ subject, ops }: Judged, flags: VerifyFlags, context: Context) {
-  const { terminal, signal } = context;
-  const { law: laws, seed, path } = flags;
-  const quick = isQuick(flags);
-  // half of what is left for each: the number of backends to come is not known yet
-  const seconds = quick ? (QUICK_SECONDS - performance.now() / 1000) / 2 : undefined;
-  return checkSubject(subject, {
-    ops,
-    laws,
-    runs: flags.runs ?? (quick ? QUICK_RUNS : DEFAULT_RUNS),
-    seed,
-    path,
-    signal,
-    seconds,
-    onLaw: (op) => {
-      if (terminal.isInteractive) terminal.err(`\r\u001b[K${subject.name}: ${op}`);
-    },
-  });
+/** One after the other, each with its report as soon as it is complete. */
+async function* judgeThoroughly(
+  opened: AsyncIterable<Judged>,
+  { law: laws, seed, path, runs }: VerifyFlags,
+  { signal, terminal }: Context,
+): AsyncGenerator<Result> {
+  for await (const judged of opened) {
+    const { subject, ops } = judged;
+    try {
+      const onLaw = (op: OpName) => showProgress(terminal, subject, op);
+      const options = { ops, laws, runs, seed, path, signal, onLaw };
+      yield { judged, reports: await checkSubject(subject, options) };
+    } finally {
+      await judged.close();
+    }
+  }
 }
 
-function print(judged: Judged, reports: OpReport[], flags: VerifyFlags, context: Context): void {
-  const { terminal } = context;
+/** All side by side, in as much time as is left. */
+async function* judgeQuickly(
+  opened: AsyncIterable<Judged>,
+  { seed }: VerifyFlags,
+  { signal, terminal }: Context,
+): AsyncGenerator<Result> {
+  const all: Judged[] = [];
+  try {
+    for await (const judged of opened) all.push(judged);
+    const onLaw = (subject: Subject, op: OpName) => showProgress(terminal, subject, op);
+    const seconds = QUICK_SECONDS - performance.now() / 1000;
+    const reports = await checkQuickly(all, { seed, seconds, signal, onLaw });
+    yield* all.map((judged, i) => ({ judged, reports: reports[i] }));
+  } finally {
+    for (const judged of all) await judged.close();
+  }
+}
+
+const CLEAR_LINE = '\r\u001b[K';
+
+function showProgress({ isInteractive, err }: Terminal, { name }: Subject, op: OpName): void {
+  if (isInteractive) err(`${CLEAR_LINE}${name}: ${op}`);
+}
+
+function print({ judged, reports }: Result, flags: VerifyFlags, { terminal }: Context): void {
   const { subject } = judged;
   if (flags.json) {
     for (const report of reports) {
@@ -115,22 +144,39 @@ function print(judged: Judged, reports: OpReport[], flags: VerifyFlags, context:
     }
     return;
   }
-  if (terminal.isInteractive) terminal.err('\r\u001b[K');
+  if (terminal.isInteractive) terminal.err(CLEAR_LINE);
   const { machine, precision } = subject;
   terminal.out(
     `${terminal.style('bold', subject.name)}, ${precision}, as exact as ${machine.name}\n`,
   );
   const table = reports.length === 1 ? lawTable(reports[0], terminal) : opTable(reports, terminal);
   terminal.out(`${table}\n`);
-  const untried = reports.flatMap(({ laws }) => laws).filter(({ runs }) => runs === 0).length;
-  if (untried > 0) {
-    terminal.out(`${untried} laws were not tried: no time, or nothing to apply them to\n`);
-  }
-  for (const report of reports.filter(({ ok }) => !ok)) {
+  for (const report of reports.filter(({ laws }) => laws.some(({ ok }) => !ok))) {
     const again = (law: string, found: Finding) => replay(report, law, found, flags);
     terminal.out(`\n${counterexampleText(report, again, terminal)}\n`);
   }
   terminal.out('\n');
+}
+
+/** Who is absent, and how to have everything checked that there was no time for. */
+function printRest(
+  absent: readonly Absent[],
+  results: readonly Result[],
+  terminal: Terminal,
+): void {
+  const lines = absent.map(
+    ({ name, why }) => `absent: ${why.startsWith(name) ? '' : `${name}: `}${why}`,
+  );
+  const untried = results.filter(({ reports }) =>
+    reports.some(({ notTried }) => notTried.length > 0),
+  );
+  const name = untried.at(-1)?.judged.subject.name;
+  if (name !== undefined && results.length > 1) {
+    lines.push(
+      `to try every law of a backend ${DEFAULT_RUNS} times: selscan verify --backend ${name}`,
+    );
+  }
+  for (const line of lines) terminal.out(`${terminal.style('dim', line)}\n`);
 }
 
 /** The command line that shows one counterexample again. */
@@ -157,14 +203,14 @@ function withReplay(report: OpReport, flags: VerifyFlags): object {
     const again = replay(report, law.law, law.counterexample, flags);
     return { ...law, counterexample: { ...law.counterexample, replay: again } };
   });
-  return { op: report.op, backend: report.backend, laws, ok: report.ok };
+  return { ...report, laws };
 }
 
 /** Writes what ran, on what, and how it went. */
 async function certify(
   path: string,
   flags: VerifyFlags,
-  results: readonly { judged: Judged; reports: OpReport[] }[],
+  results: readonly Result[],
   absent: readonly Absent[],
 ): Promise<void> {
   const certificate = {
@@ -172,7 +218,7 @@ async function certify(
     date: new Date().toISOString(),
     node: process.version,
     seed: flags.seed,
-    runs: flags.runs ?? (isQuick(flags) ? QUICK_RUNS : DEFAULT_RUNS),
+    runs: flags.runs ?? (isQuick(flags) ? 'as many as there was time for' : DEFAULT_RUNS),
     ok: results.every(({ reports }) => reports.every(({ ok }) => ok)),
     judged: results.map(({ judged, reports }) => ({
       ...judged.ran,

@@ -3,51 +3,62 @@
 import type { Finding, LawReport, OpReport } from '../verify/checkSubject.ts';
 import { formatCount, formatTable, type Terminal, terminalText } from './terminal.ts';
 
-/** One line per op: laws that hold, inputs tried, the largest error as a share of its bound. */
+/** One line per op: laws that hold of those there are, inputs tried, the largest error as a share of its bound. */
 export function opTable(reports: readonly OpReport[], terminal: Terminal): string {
-  const rows = reports.map(({ op, laws }) => {
-    const held = laws.filter(({ ok }) => ok).length;
+  const rows = reports.map(({ op, laws, notTried, ok }): Row => {
+    const held = laws.filter((law) => law.ok).length;
     const runs = laws.reduce((sum, law) => sum + law.runs, 0);
     const worst = Math.max(0, ...laws.map((law) => law.worst ?? 0));
-    const share =
-      held < laws.length
-        ? 'broken'
-        : runs === 0
-          ? 'not tried'
-          : worst === 0
-            ? 'same bits'
-            : worst.toFixed(3);
-    return [op, `${held}/${laws.length}`, formatCount(runs), share];
+    const broken = laws.length - held;
+    const remarks = [
+      broken > 0 ? `${broken} broken` : '',
+      notTried.length > 0 ? `${notTried.length} not tried` : '',
+    ].filter((remark) => remark !== '');
+    const all = laws.length + notTried.length;
+    return {
+      mark: broken > 0 ? 'broken' : ok ? 'holds' : 'not tried',
+      cells: [op, `${held}/${all}`, formatCount(runs), shareOf(worst, laws), remarks.join(', ')],
+    };
   });
-  const [head, ...lines] = formatTable([['op', 'laws', 'runs', 'worst ÷ bound'], ...rows]).split(
-    '\n',
-  );
-  const coloured = lines.map((line, i) =>
-    reports[i].ok ? `${terminal.style('green', '✓')} ${line}` : terminal.style('red', `✗ ${line}`),
-  );
-  return [terminal.style('bold', `  ${head}`), ...coloured].join('\n');
+  return table(['op', 'laws', 'runs', 'worst ÷ bound', ''], rows, terminal);
 }
 
 /** The laws of one op with their runs and worst errors, for a report on a single op. */
-export function lawTable({ laws }: OpReport, terminal: Terminal): string {
-  const rows = laws.map(({ law, runs, worst, ok }) => [
-    law,
-    formatCount(runs),
-    !ok
-      ? 'broken'
-      : runs === 0
-        ? 'not tried'
-        : worst === null
-          ? ''
-          : worst === 0
-            ? 'same bits'
-            : worst.toFixed(3),
-  ]);
-  const [head, ...lines] = formatTable([['law', 'runs', 'worst ÷ bound'], ...rows]).split('\n');
-  const coloured = lines.map((line, i) =>
-    laws[i].ok ? `${terminal.style('green', '✓')} ${line}` : terminal.style('red', `✗ ${line}`),
+export function lawTable({ laws, notTried }: OpReport, terminal: Terminal): string {
+  const tried = laws.map((law): Row => {
+    const { runs, ok, worst } = law;
+    const share = ok ? shareOf(worst ?? 0, [law]) : 'broken';
+    return { mark: ok ? 'holds' : 'broken', cells: [law.law, formatCount(runs), share] };
+  });
+  const others = notTried.map(
+    (law): Row => ({ mark: 'not tried', cells: [law, '0', 'not tried'] }),
   );
-  return [terminal.style('bold', `  ${head}`), ...coloured].join('\n');
+  return table(['law', 'runs', 'worst ÷ bound'], [...tried, ...others], terminal);
+}
+
+interface Row {
+  mark: 'holds' | 'broken' | 'not tried';
+  cells: string[];
+}
+
+/** The largest error of some laws, as a share of its bound. */
+function shareOf(worst: number, laws: readonly LawReport[]): string {
+  if (laws.length === 0) return '';
+  if (laws.some(({ ok }) => !ok)) return 'broken';
+  return worst === 0 ? 'same bits' : worst.toFixed(3);
+}
+
+/** Aligned columns with a mark before each row. */
+function table(head: string[], rows: readonly Row[], terminal: Terminal): string {
+  const cells = [head, ...rows.map((row) => row.cells)];
+  const [first, ...lines] = formatTable(cells).split('\n');
+  const marked = lines.map((line, i) => {
+    const { mark } = rows[i];
+    if (mark === 'broken') return terminal.style('red', `✗ ${line}`);
+    if (mark === 'not tried') return terminal.style('yellow', `– ${line}`);
+    return `${terminal.style('green', '✓')} ${line}`;
+  });
+  return [terminal.style('bold', `  ${first}`), ...marked].join('\n');
 }
 
 /** The most telling counterexample of an op, and which other laws are broken. */

@@ -4,9 +4,9 @@ import type { BackendInfo } from '../../backends/types.ts';
 import { ConfigError } from '../../reference/errors.ts';
 import { type OpName, ops } from '../../reference/ops.ts';
 import type { Precision } from '../../reference/tensor.ts';
-import { openExec, opsNamed } from '../verify/exec/index.ts';
+import { EXEC_OPS, openExec, opsNamed } from '../verify/exec/index.ts';
 import { openKernelFile } from '../verify/kernelFile.ts';
-import type { Subject } from '../verify/laws/law.ts';
+import { hasOp, type Subject } from '../verify/laws/law.ts';
 import { backendSubject, kernelSubject, referenceSubject } from '../verify/subject.ts';
 
 export interface VerifyFlags {
@@ -56,7 +56,7 @@ function askedOps(names: readonly string[] | undefined) {
   return { ops: [...new Set(asked)], golden };
 }
 
-/** Opens everyone that the flags name, one after the other; each must be closed before the next is asked for. */
+/** Opens everyone that the flags name, one after the other; whoever asks for them closes them. */
 export async function* openJudged(
   flags: VerifyFlags,
   absent: Absent[],
@@ -82,6 +82,12 @@ async function openProgram(
     );
   }
   const timeoutSeconds = timeout ?? 60;
+  const unsayable = asked.ops.find((op) => !EXEC_OPS.includes(op));
+  if (unsayable) {
+    throw new ConfigError(
+      `op: expected one that golden cases can express (${EXEC_OPS.join(', ')}), got ${unsayable}`,
+    );
+  }
   const program = await openExec(command, { ...asked, timeoutSeconds, signal });
   const subject = kernelSubject(program.run, asked.ops, {
     name: command,
@@ -91,6 +97,7 @@ async function openProgram(
     // the program's own limit comes first; a batch is started again to find out which case is to blame
     timeoutSeconds: 100 * timeoutSeconds,
     isPartial: true,
+    isApart: true,
   });
   return {
     subject,
@@ -131,7 +138,7 @@ async function openNamed(
   return { subject, ...chosen, ran: { backend: backend.info }, close: () => backend.close() };
 }
 
-/** Every backend of this machine; the others are added to those that are absent. */
+/** Every backend of this machine that has one of the ops; the others are added to those that are absent. */
 async function* openPresent(
   precision: Precision,
   asked: OpName[] | undefined,
@@ -140,7 +147,16 @@ async function* openPresent(
   yield await openNamed('reference', precision, asked);
   const { presentBackends } = await import('../../backends/index.ts');
   for (const { name, absent: why } of await presentBackends()) {
-    if (why !== undefined) absent.push({ name, why });
-    else yield await openNamed(name, precision, asked);
+    if (why !== undefined) {
+      absent.push({ name, why });
+      continue;
+    }
+    const judged = await openNamed(name, precision, undefined);
+    const ops = asked?.filter((op) => hasOp(judged.subject, op));
+    if (ops?.length !== 0) yield { ...judged, ...(ops && { ops }) };
+    else {
+      await judged.close();
+      absent.push({ name, why: `it has no ${asked?.join(' and no ')}` });
+    }
   }
 }

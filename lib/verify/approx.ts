@@ -65,6 +65,25 @@ export class Calculator {
     return this.rounded(a.value * b.value, brought);
   }
 
+  /**
+   * A product, from left to right; in any freedom in every association: where the factors above 1 overflow by
+   * themselves, anything goes, and where those below 1 underflow, the others multiply what is lost.
+   */
+  product(factors: readonly Approx[]): Approx {
+    const inOrder = factors.reduce((product, factor) => this.mul(product, factor));
+    if (this.freedom === 'ours') return inOrder;
+    const { largest, tiny } = this.machine;
+    let [large, small] = [1, 1];
+    for (const { value, error } of factors) {
+      large *= Math.max(Math.abs(value) + error, 1);
+      small *= Math.min(Math.max(Math.abs(value) - error, 0), 1);
+    }
+    if (!(large <= largest)) return { value: inOrder.value, error: Infinity };
+    const isZero = factors.some(({ value, error }) => value === 0 && error === 0);
+    const lost = isZero || small >= 2 * tiny ? 0 : factors.length * tiny * large;
+    return { value: inOrder.value, error: inOrder.error + lost };
+  }
+
   div(left: Approx, right: Approx): Approx {
     const { division, largestDivisor } = this.machine;
     const [a, b] = [this.#read(left), this.#read(right)];
@@ -149,6 +168,12 @@ export class Calculator {
 
   silu(x: Approx): Approx {
     return this.mul(x, this.sigmoid(x));
+  }
+
+  /** value·silu(gate); in any freedom also as (value·gate)·σ(gate), which may overflow before σ makes it small. */
+  gated(value: Approx, gate: Approx): Approx {
+    if (this.freedom === 'ours') return this.mul(value, this.silu(gate));
+    return this.product([value, gate, this.sigmoid(gate)]);
   }
 
   /**

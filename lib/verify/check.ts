@@ -18,7 +18,7 @@ export interface Counterexample {
 
 export interface LawResult {
   law: string;
-  /** Inputs tried. */
+  /** Inputs tried, up to the first that breaks the law. */
   runs: number;
   /** Largest error as a share of the allowed one; Infinity where the law is broken. */
   worst: number;
@@ -34,6 +34,8 @@ export interface CheckOptions {
   runs?: number;
   /** Of all draws. Default 1. */
   seed?: number;
+  /** Draws to pass over, which an earlier check has tried. Default 0. */
+  from?: number;
   /** Tries one input only: the path of a counterexample. */
   path?: string;
   /** Checks under way at once. Default: the subject's own `concurrency`, or 1. */
@@ -63,7 +65,7 @@ export async function checkLaw<Judged>(
   subject: Judged,
   options: CheckOptions = {},
 ): Promise<LawResult> {
-  const { runs = 100, seed = 1, path, signal, seconds = Infinity } = options;
+  const { runs: most = 100, seed = 1, from = 0, path, signal, seconds = Infinity } = options;
   const concurrency = options.concurrency ?? (subject as { concurrency?: number }).concurrency ?? 1;
   const judge = async ({ input }: Input): Promise<Verdict> => {
     signal?.throwIfAborted();
@@ -76,25 +78,30 @@ export async function checkLaw<Judged>(
     }
   };
   const deadline = performance.now() + 1000 * seconds;
-  const inputs = path ? [await inputAt(law, seed, path)] : await draw(law, seed, runs);
+  const inputs = path
+    ? [await inputAt(law, seed, path)]
+    : (await draw(law, seed, from + most)).slice(from);
   const verdicts = await judgeInOrder(inputs, judge, concurrency, deadline);
   const lacking = verdicts.filter(({ isSkipped }) => isSkipped).length;
-  if (lacking > 0 && !path) {
+  if (lacking > 0 && !path && from === 0) {
     // the same draws go on
-    inputs.push(...(await draw(law, seed, runs * SPARE)).slice(runs));
+    inputs.push(...(await draw(law, seed, most * SPARE)).slice(most));
     await judgeMore(inputs, verdicts, lacking, judge, concurrency, deadline);
   }
-  const tried = verdicts.filter(({ isSkipped }) => !isSkipped).length;
-  const worst = verdicts.reduce((most, { share }) => Math.max(most, share), 0);
   const failed = verdicts.findIndex(({ thrown }) => thrown !== undefined);
-  const result = { law: law.law, runs: tried, worst, ok: failed < 0 };
+  // what was under way beside the first that failed does not count
+  const counted = verdicts.slice(0, failed < 0 ? undefined : failed + 1);
+  const runs = counted.filter(({ isSkipped }) => !isSkipped).length;
+  const worst = counted.reduce((most, { share }) => Math.max(most, share), 0);
+  const result = { law: law.law, runs, worst, ok: failed < 0 };
   if (failed < 0) return result;
   const found: Found = {
     input: inputs[failed],
-    path: path ?? `${failed}`,
+    path: path ?? `${from + failed}`,
     verdict: verdicts[failed],
   };
-  const smallest = path ? found : await shrink(law, seed, found, judge, concurrency, options);
+  const isFinal = path !== undefined || isTimeout(found.verdict.thrown?.error);
+  const smallest = isFinal ? found : await shrink(law, seed, found, judge, concurrency, options);
   const error = smallest.verdict.thrown?.error;
   const problem = error instanceof Error ? error.message : String(error);
   const counterexample = { dims: smallest.input.dims, seed, path: smallest.path, problem };
@@ -107,6 +114,16 @@ const SPARE = 4;
 /** Whether a subject cannot be asked, or does not give what a law needs: neither right nor wrong. */
 const isInapplicable = (error: unknown) =>
   error instanceof SelscanError && ['Inapplicable', 'ExecInput'].includes(error.code);
+
+/** Whether a subject hung: each further input may cost as much time. */
+export const isTimeout = (error: unknown) =>
+  error instanceof SelscanError && ['ExecTimeout', 'KernelTimeout'].includes(error.code);
+
+/** Two checks of one law, on different draws, as one. */
+export function joined(one: LawResult, other: LawResult): LawResult {
+  const runs = one.runs + other.runs;
+  return { ...(one.ok ? other : one), runs, worst: Math.max(one.worst, other.worst) };
+}
 
 /** Goes on judging until as many inputs as are missing were tried; adds to the verdicts. */
 async function judgeMore(

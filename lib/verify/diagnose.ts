@@ -37,7 +37,7 @@ interface Bounded {
 
 /** Inputs that the subject and every entry of the catalogue are run on. */
 const DRAWS = 120;
-/** No further input is run after so many seconds: a kernel may be slow, or hang. */
+/** No further input is run after so many seconds, by default: a kernel may be slow, or hang. */
 const SECONDS = 10;
 /** A mistake is named if it explains this share of the elements that tell it from the right answer. */
 const CONVINCING = 0.9;
@@ -48,8 +48,9 @@ export async function diagnose(
   subject: Subject,
   laws: readonly LawResult[],
   seed: number,
+  seconds = SECONDS,
 ): Promise<Diagnosis | undefined> {
-  const cases = await casesOf(op, subject, seed);
+  const cases = await casesOf(op, subject, seed, seconds);
   const seen = cases.filter(({ got }) => got !== undefined);
   let best: { share: number; found?: Diagnosis } = { share: 0 };
   if (seen.some(({ isWrong }) => isWrong)) {
@@ -62,7 +63,12 @@ export async function diagnose(
 }
 
 /** Runs a subject on draws of an op and judges each output by the definition. */
-export async function casesOf(op: OpName, subject: Subject, seed: number): Promise<Case[]> {
+export async function casesOf(
+  op: OpName,
+  subject: Subject,
+  seed: number,
+  seconds = SECONDS,
+): Promise<Case[]> {
   const calc = new Calculator(subject.machine, subject.isBitwise ? 'ours' : 'any');
   const drawn = await draw({ inputs: INPUTS[op] }, seed, DRAWS);
   const usable = drawn.filter(({ input }) => subject.accepts?.(op, input) ?? true);
@@ -84,7 +90,7 @@ export async function casesOf(op: OpName, subject: Subject, seed: number): Promi
   };
   const cases: Case[] = [];
   const batch = Math.max(1, Math.min(subject.concurrency ?? 1, DRAWS));
-  const deadline = performance.now() + 1000 * SECONDS;
+  const deadline = performance.now() + 1000 * seconds;
   for (let i = 0; i < usable.length && performance.now() < deadline; i += batch) {
     cases.push(...(await Promise.all(usable.slice(i, i + batch).map(judge))));
   }
@@ -125,30 +131,52 @@ function isWithin(got: ArrayLike<number>, { values, errors }: Bounded, i: number
   return errors[i] === Infinity || Math.abs(got[i] - values[i]) <= errors[i];
 }
 
+/** A mistake that explains less than this of the first inputs is not computed for the others. */
+const HOPELESS = 0.5;
+const FIRST = 20;
+
+/** How well a mistake explains what a subject computes: 0 for not at all, 1 for every element of every input. */
+export function explained(
+  cases: readonly Case[],
+  wrong: (input: object) => object | undefined,
+): number {
+  let [telling, sum, explains] = [0, 0, false];
+  for (const [i, one] of cases.entries()) {
+    if (i === FIRST && sum < HOPELESS * telling) return 0;
+    const output = wrong(one.input) as Record<string, unknown> | undefined;
+    const share = output && agreement(one, output);
+    if (!share) continue;
+    telling++;
+    sum += share.agreeing;
+    explains ||= share.explains;
+  }
+  return explains ? sum / telling : 0;
+}
+
 /**
  * Of the elements where a kernel with the mistake differs from the right one, or the subject does, the share
- * where the two agree. Both lose bits of their own, so agreement is a little wider than the bound.
+ * where the two agree. Both lose bits of their own, so agreement is a little wider than the bound. Nothing where
+ * neither differs.
  */
-function explained(cases: readonly Case[], wrong: (input: object) => object | undefined): number {
+function agreement(
+  { got, right, isWrong }: Case,
+  output: Record<string, unknown>,
+): { agreeing: number; explains: boolean } | undefined {
   let [telling, agreeing, explains] = [0, 0, 0];
-  for (const { input, got, right, isWrong } of cases) {
-    const output = wrong(input) as Record<string, unknown> | undefined;
-    if (!output || !got) continue;
-    for (const [name, bounded] of Object.entries(right)) {
-      const [theirs, ours] = [numbersOf(got[name]), numbersOf(output[name])];
-      if (!theirs || !ours) continue;
-      for (let i = 0; i < theirs.length; i++) {
-        if (bounded.errors[i] === Infinity) continue;
-        const isOff = !isWithin(theirs, bounded, i);
-        if (!isOff && isWithin(ours, bounded, i)) continue;
-        telling++;
-        if (!isNear(theirs[i], ours[i], bounded.errors[i])) continue;
-        agreeing++;
-        if (isOff && isWrong) explains++;
-      }
+  for (const [name, bounded] of Object.entries(right)) {
+    const [theirs, ours] = [numbersOf(got?.[name]), numbersOf(output[name])];
+    if (!theirs || !ours) continue;
+    for (let i = 0; i < theirs.length; i++) {
+      if (bounded.errors[i] === Infinity) continue;
+      const isOff = !isWithin(theirs, bounded, i);
+      if (!isOff && isWithin(ours, bounded, i)) continue;
+      telling++;
+      if (!isNear(theirs[i], ours[i], bounded.errors[i])) continue;
+      agreeing++;
+      if (isOff && isWrong) explains++;
     }
   }
-  return explains === 0 ? 0 : agreeing / telling;
+  return telling > 0 ? { agreeing: agreeing / telling, explains: explains > 0 } : undefined;
 }
 
 function isNear(a: number, b: number, error: number): boolean {

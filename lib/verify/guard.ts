@@ -6,11 +6,22 @@ import type { OpName } from '../../reference/ops.ts';
 import { isTensor, sizeOf, type Tensor } from '../../reference/tensor.ts';
 import { runOnReference } from '../referenceOps.ts';
 
-/** A kernel threw, hung, or gave back something else than its op's output. Code `Kernel`. */
+/** A kernel threw or gave back something else than its op's output (code `Kernel`), or hung (`KernelTimeout`). */
 export class KernelError extends SelscanError {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super('Kernel', message, options);
+  declare readonly code: 'Kernel' | 'KernelTimeout';
+
+  constructor(
+    message: string,
+    options?: { cause?: unknown },
+    code: 'Kernel' | 'KernelTimeout' = 'Kernel',
+  ) {
+    super(code, message, options);
   }
+}
+
+/** The error of a kernel that does not answer. */
+export function lateError(what: string, seconds: number): KernelError {
+  return new KernelError(`${what}: no answer within ${seconds} s`, {}, 'KernelTimeout');
 }
 
 /** Thrown by a subject for what it does not take or does not give: neither right nor wrong. Code `Inapplicable`. */
@@ -51,10 +62,7 @@ export function guarded(
 async function inTime<T>(op: OpName, seconds: number, call: () => Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new KernelError(`${op}: no answer within ${seconds} s`)),
-      1000 * seconds,
-    );
+    timer = setTimeout(() => reject(lateError(op, seconds)), 1000 * seconds);
   });
   try {
     return await Promise.race([call(), late]);

@@ -9,7 +9,7 @@ import type { RunOp } from '../../backends/types.ts';
 import { ConfigError, UnsupportedError } from '../../reference/errors.ts';
 import { type OpName, ops } from '../../reference/ops.ts';
 import { isTensor, type Precision } from '../../reference/tensor.ts';
-import { KernelError } from './guard.ts';
+import { KernelError, lateError } from './guard.ts';
 import type { KernelReply, KernelRequest } from './kernelProcess.ts';
 import type { Subject } from './laws/law.ts';
 import { kernelSubject } from './subject.ts';
@@ -167,7 +167,7 @@ class KernelProcess {
   #inTime(what: string, start: (waiting: Waiting) => void): Promise<KernelReply> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new KernelError(`${what}: no answer within ${this.#seconds} s`));
+        reject(lateError(what, this.#seconds));
         this.close();
       }, 1000 * this.#seconds);
       const settled =

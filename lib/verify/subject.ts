@@ -31,6 +31,7 @@ export interface KernelSubjectOptions extends GuardOptions {
   precision?: Precision;
   concurrency?: number;
   accepts?: Subject['accepts'];
+  isApart?: boolean;
 }
 
 const OP_NAMES = Object.keys(ops) as OpName[];
@@ -62,6 +63,7 @@ export function kernelSubject(
     precision = 'float32',
     concurrency,
     accepts,
+    isApart,
     ...guard
   }: KernelSubjectOptions = {},
 ): Subject {
@@ -75,6 +77,7 @@ export function kernelSubject(
     ops: has,
     ...(concurrency !== undefined && { concurrency }),
     ...(accepts && { accepts }),
+    ...(isApart && { isApart }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { OpName, Ops } from '../../../reference/ops.ts';
 import { reshape, type Tensor } from '../../../reference/tensor.ts';
 import type { Approx, Calculator } from '../approx.ts';
 import { tokenTensors } from '../tokens.ts';
+import * as choosing from './choosing.ts';
 import * as layers from './layers.ts';
 import * as recurrences from './recurrences.ts';
 
@@ -23,7 +24,7 @@ function oneToken<Input extends object>(input: Input): Input {
   return sequence as Input;
 }
 
-/** The definitions. Ops without one choose, count or compare, and have laws of their own. */
+/** The definitions. Ops without one choose or count, and have laws of their own. */
 export const DEFINITIONS: { readonly [Name in OpName]?: Definition<Name> } = {
   sigmoid: layers.pointwise((calc) => (x) => calc.sigmoid(x)),
   silu: layers.pointwise((calc) => (x) => calc.silu(x)),
@@ -61,4 +62,5 @@ export const DEFINITIONS: { readonly [Name in OpName]?: Definition<Name> } = {
   rope: layers.rope,
   attention: layers.attention,
   attentionStep: (input, calc) => layers.attention({ ...oneToken(input), isCausal: true }, calc),
+  filterLogits: choosing.filterLogits,
 };

@@ -53,7 +53,7 @@ function scaled(
   calc: Calculator,
 ): Approx[] {
   return v.map((x, i) => {
-    const y = calc.mul(calc.mul(x, scale), exactly(weight[i]));
+    const y = calc.product([x, scale, exactly(weight[i])]);
     return bias ? calc.add(y, exactly(bias[i])) : y;
   });
 }
@@ -77,9 +77,9 @@ export function layerNorm({ x, weight, bias, eps }: InputOf<'layerNorm'>, calc: 
 export function gatedRmsNorm(input: InputOf<'gatedRmsNorm'>, calc: Calculator) {
   const { x, z, weight, bias, eps, groupSize = x.shape[1], normBeforeGate = false } = input;
   const rows = exactRows(x).map((v, r) => {
-    const gates = z ? exactRow(z, r).map((value) => calc.silu(value)) : undefined;
+    const gates = z && exactRow(z, r);
     const gate = (values: Approx[]) =>
-      gates ? values.map((value, i) => calc.mul(value, gates[i])) : values;
+      gates ? values.map((value, i) => calc.gated(value, gates[i])) : values;
     const inner = normBeforeGate ? v : gate(v);
     const normed: Approx[] = [];
     for (let start = 0; start < inner.length; start += groupSize) {
@@ -98,7 +98,7 @@ export function swigluMlp(input: InputOf<'swigluMlp'>, calc: Calculator) {
   const rows = exactRows(input.x).map((x) => {
     const gate = affine(x, input.gateWeight, input.gateBias, calc);
     const up = affine(x, input.upWeight, input.upBias, calc);
-    const hidden = up.map((value, i) => calc.mul(value, calc.silu(gate[i])));
+    const hidden = up.map((value, i) => calc.gated(value, gate[i]));
     return affine(hidden, input.downWeight, input.downBias, calc);
   });
   return { y: rows.flat() };
@@ -108,9 +108,7 @@ export function gatedMlp(input: InputOf<'gatedMlp'>, calc: Calculator) {
   const dHidden = input.fc1Weight.shape[0] / 2;
   const rows = exactRows(input.x).map((x) => {
     const both = affine(x, input.fc1Weight, input.fc1Bias, calc);
-    const hidden = both
-      .slice(0, dHidden)
-      .map((value, i) => calc.mul(value, calc.silu(both[dHidden + i])));
+    const hidden = both.slice(0, dHidden).map((value, i) => calc.gated(value, both[dHidden + i]));
     return affine(hidden, input.fc2Weight, input.fc2Bias, calc);
   });
   return { y: rows.flat() };
@@ -181,7 +179,8 @@ function shiftedExponentials(x: readonly Approx[], calc: Calculator) {
   return { max, exponentials, total: calc.sum(exponentials) };
 }
 
-function softmaxOf(x: readonly Approx[], calc: Calculator): Approx[] {
+/** The softmax of one row. */
+export function softmaxOf(x: readonly Approx[], calc: Calculator): Approx[] {
   const { exponentials, total } = shiftedExponentials(x, calc);
   return exponentials.map((e) => calc.div(e, total));
 }

@@ -6,7 +6,7 @@
 import type { OpName, Ops } from '../../../reference/ops.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import { type Approx, type Calculator, exactly, ZERO } from '../approx.ts';
-import { type Order, type RecurrenceOutput, runRecurrence } from './lanes.ts';
+import { type Order, type Recurrence, type RecurrenceOutput, runRecurrence } from './lanes.ts';
 
 type InputOf<Name extends OpName> = Parameters<Ops[Name]>[0];
 
@@ -48,19 +48,33 @@ function skipAndGate(
     y = isFree ? { value: sum.value, error: sum.error + apart } : sum;
   }
   if (z === undefined) return y;
-  const gated = calc.mul(y, calc.silu(exactly(z)));
-  // z may be multiplied before σ(z), which makes up for it
-  const overflows = Math.abs(y.value) * (1 + Math.abs(z)) > calc.machine.largest;
+  const gated = calc.gated(y, exactly(z));
+  // each term by itself, before they cancel
+  const size = Math.abs(read.value) + Math.abs(D === undefined ? 0 : D * x);
+  const overflows = size * Math.max(Math.abs(z), 1) > calc.machine.largest;
   return isFree && overflows ? { value: gated.value, error: Infinity } : gated;
 }
 
 /**
- * Sizes of what is multiplied into a write, added up: another order may multiply others first. The product
- * of x and B counts where Δ may come last, because it may overflow or vanish by itself.
+ * Size of what a factor of a write may meet before the others: another order may multiply others first, and in
+ * any freedom all those above 1, so that they overflow by themselves.
  */
-function factorsOf(calc: Calculator, x: number, B: Approx, dt = 0): number {
-  const sizes = Math.abs(x) + Math.abs(B.value);
-  return calc.freedom === 'any' ? sizes + dt + Math.abs(x * B.value) : sizes;
+function factorsOf(calc: Calculator, factors: readonly Approx[]): number {
+  const sizes = factors.map(({ value }) => Math.abs(value));
+  return calc.freedom === 'any'
+    ? sizes.reduce((product, size) => product * Math.max(size, 1), factors.length)
+    : sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** A function of what a token writes, given its factors in the order of the equation. */
+function writes(
+  calc: Calculator,
+  factors: (b: number, t: number, channel: number, n: number) => readonly Approx[],
+): Pick<Recurrence, 'written' | 'factors'> {
+  return {
+    written: (b, t, channel, n) => calc.product(factors(b, t, channel, n)),
+    factors: (b, t, channel, n) => factorsOf(calc, factors(b, t, channel, n)),
+  };
 }
 
 /** y and h of Mamba-1's scan. */
@@ -84,10 +98,11 @@ export function selectiveScan(
       sizes: { batch, seqlen, channels, dState },
       h,
       logDecay: (b, t, d, n) => calc.mul(dts[at(b, t, d)], exactly(A.data[d * dState + n])),
-      written: (b, t, d, n) =>
-        calc.mul(calc.mul(dts[at(b, t, d)], element(B, b, t, d, n)), exactly(x.data[at(b, t, d)])),
-      factors: (b, t, d, n) =>
-        factorsOf(calc, x.data[at(b, t, d)], element(B, b, t, d, n), dts[at(b, t, d)].value),
+      ...writes(calc, (b, t, d, n) => [
+        dts[at(b, t, d)],
+        element(B, b, t, d, n),
+        exactly(x.data[at(b, t, d)]),
+      ]),
       C: (b, t, d, n) => element(C, b, t, d, n),
       finish: (read, b, t, d) =>
         skipAndGate(calc, read, dState, x.data[at(b, t, d)], D?.data[d], z?.data[at(b, t, d)]),
@@ -133,13 +148,11 @@ export function ssd(
       sizes,
       h,
       logDecay: (b, t, c) => calc.mul(dts[headAt(b, t, c)], exactly(A.data[headOf(c)])),
-      written: (b, t, c, n) =>
-        calc.mul(
-          calc.mul(dts[headAt(b, t, c)], exactly(x.data[at(b, t, c)])),
-          grouped(B, b, t, c, n),
-        ),
-      factors: (b, t, c, n) =>
-        factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n), dts[headAt(b, t, c)].value),
+      ...writes(calc, (b, t, c, n) => [
+        dts[headAt(b, t, c)],
+        exactly(x.data[at(b, t, c)]),
+        grouped(B, b, t, c, n),
+      ]),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
       finish: (read, b, t, c) =>
         skipAndGate(calc, read, sizes.dState, x.data[at(b, t, c)], skip(c), z?.data[at(b, t, c)]),
@@ -168,8 +181,7 @@ export function discreteSsd(
         const byLog = calc.exp(calc.logSigmoid(exactly(-a.data[headAt(b, t, c)])));
         return { value: direct.value, error: Math.max(direct.error, byLog.error) };
       },
-      written: (b, t, c, n) => calc.mul(exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)),
-      factors: (b, t, c, n) => factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n)),
+      ...writes(calc, (b, t, c, n) => [exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)]),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
       finish: (read, b, t, c) =>
         skipAndGate(calc, read, sizes.dState, x.data[at(b, t, c)], skip(c), undefined),
@@ -191,8 +203,7 @@ export function semiseparable(
       sizes,
       h,
       logDecay: (b, t, c) => exactly(logDecay.data[headAt(b, t, c)]),
-      written: (b, t, c, n) => calc.mul(exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)),
-      factors: (b, t, c, n) => factorsOf(calc, x.data[at(b, t, c)], grouped(B, b, t, c, n)),
+      ...writes(calc, (b, t, c, n) => [exactly(x.data[at(b, t, c)]), grouped(B, b, t, c, n)]),
       C: (b, t, c, n) => grouped(C, b, t, c, n),
       finish: (read) => read,
     },

@@ -123,12 +123,15 @@ export async function openExec(command: string, options: ExecOptions = {}): Prom
    * as well, and those behind it fail with it, untried: a program that always fails is started twice.
    */
   async function settle(batch: readonly Call[], isWhole = true): Promise<ExecError | undefined> {
-    const failure = await attempt(batch);
+    const { failure, settlements } = await attempt(batch);
+    for (const settle of settlements) settle();
     if (!failure) return undefined;
+    const left = batch.slice(settlements.length);
     if (batch.length === 1) {
-      batch[0].reject(failure);
+      left[0].reject(failure);
       return failure;
     }
+    if (failure.code === 'ExecTimeout') return settleLate(left, failure);
     const middle = Math.ceil(batch.length / 2);
     const cuts = isWhole ? [0, 1, middle] : [0, middle];
     let found: ExecError | undefined;
@@ -140,8 +143,23 @@ export async function openExec(command: string, options: ExecOptions = {}): Prom
     return found;
   }
 
-  /** Runs the program on a batch and gives its answers, or returns why it failed as a whole. */
-  async function attempt(batch: readonly Call[]): Promise<ExecError | undefined> {
+  /** What the program had not answered when its time was up: the first is tried alone, the others fail. */
+  async function settleLate(
+    [first, ...others]: readonly Call[],
+    failure: ExecError,
+  ): Promise<ExecError> {
+    const found = (await settle([first], false)) ?? failure;
+    for (const call of others) call.reject(found);
+    return found;
+  }
+
+  /**
+   * Runs the program on a batch. Where it fails as a whole nobody is answered, unless it was late: then all up to
+   * the last before the first without an answer.
+   */
+  async function attempt(
+    batch: readonly Call[],
+  ): Promise<{ failure?: ExecError; settlements: (() => void)[] }> {
     const settlements: (() => void)[] = [];
     try {
       await inFolder(async (folder) => {
@@ -151,30 +169,41 @@ export async function openExec(command: string, options: ExecOptions = {}): Prom
           await writeFile(join(input, fileOf(id)), encodeCase(written, id));
         }
         const work = batch.length === 1 ? caseOf(batch[0]) : `a batch of ${batch.length} cases`;
-        const lastWords = await runProgram({
-          command,
-          folders: [input, output],
-          timeoutSeconds,
-          signal,
-          who: `${shown}: ${work}`,
-        });
-        for (const call of batch) {
-          try {
-            const answer = await readAnswer(join(output, fileOf(call.id)), call);
-            settlements.push(() => call.resolve(answer));
-          } catch (error) {
-            const problem = outputError(error, `${shown}: ${caseOf(call)}`, lastWords);
-            settlements.push(() => call.reject(problem));
+        const answerOf = (call: Call) => readAnswer(join(output, fileOf(call.id)), call);
+        try {
+          const lastWords = await runProgram({
+            command,
+            folders: [input, output],
+            timeoutSeconds,
+            signal,
+            who: `${shown}: ${work}`,
+          });
+          for (const call of batch) {
+            settlements.push(await answerOf(call).then(resolving(call), refusing(call, lastWords)));
           }
+        } catch (error) {
+          if (!(error instanceof ExecError && error.code === 'ExecTimeout')) throw error;
+          for (const call of batch.slice(0, -1)) {
+            const settle = await answerOf(call).then(resolving(call), () => undefined);
+            if (!settle) break;
+            settlements.push(settle);
+          }
+          throw error;
         }
       });
     } catch (error) {
-      if (error instanceof ExecError) return error;
+      if (error instanceof ExecError) return { failure: error, settlements };
       throw error;
     }
-    for (const settle of settlements) settle();
-    return undefined;
+    return { settlements };
   }
+
+  const resolving = (call: Call) => (answer: never) => () => call.resolve(answer);
+
+  const refusing = (call: Call, lastWords: string) => (error: unknown) => {
+    const problem = outputError(error, `${shown}: ${caseOf(call)}`, lastWords);
+    return () => call.reject(problem);
+  };
 
   return {
     run: run as RunOp,

@@ -4,13 +4,25 @@ import fc from 'fast-check';
 import type { SamplingStep } from '../../../reference/sampling.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import type { Draws } from '../values.ts';
-import { drawn, flag, type InputOf, long, size } from './drawn.ts';
+import { drawn, flag, type InputOf, size } from './drawn.ts';
 
 const vocabulary = { rows: size(3), vocabSize: size(12), isTied: flag };
-const largeVocabulary = { ...vocabulary, vocabSize: long(12, 600) };
+/** A third of the vocabularies are larger than what a workgroup looks at in one go. */
+const largeVocabulary = {
+  ...vocabulary,
+  vocabSize: fc.oneof(
+    { withCrossShrink: true },
+    { arbitrary: size(12), weight: 2 },
+    { arbitrary: size(600, 13), weight: 1 },
+  ),
+};
 
-function drawLogits(draws: Draws, d: { rows: number; vocabSize: number; isTied: boolean }): Tensor {
-  const logits = draws.tensorBetween(-6, 6, d.rows, d.vocabSize);
+function drawLogits(
+  draws: Draws,
+  d: { rows: number; vocabSize: number; isTied: boolean; reach?: number },
+): Tensor {
+  const { reach = 6 } = d;
+  const logits = draws.tensorBetween(-reach, reach, d.rows, d.vocabSize);
   return d.isTied ? { ...logits, data: logits.data.map(Math.round) } : logits;
 }
 
@@ -36,27 +48,46 @@ export function drawStep(kind: StepKind, draws: Draws, vocabSize: number): Sampl
   const share = 1 - draws.uniform(); // (0, 1]
   switch (kind) {
     case 'logitBias': {
-      const bias = draws.below(4) === 0 ? Number.NEGATIVE_INFINITY : draws.between(-5, 5);
-      // one token of at least two, so that not everything can be banned
-      return vocabSize === 1
-        ? { kind, bias: new Map() }
-        : { kind, bias: new Map([[draws.below(vocabSize), Math.fround(bias)]]) };
+      const biases = Array.from({ length: draws.below(3) }, (): [number, number] => [
+        draws.below(vocabSize),
+        Math.fround(draws.between(-9, 9)),
+      ]);
+      // one token of at least two is banned, so that others are left
+      if (vocabSize > 1 && draws.below(3) === 0) {
+        biases.push([draws.below(vocabSize), Number.NEGATIVE_INFINITY]);
+      }
+      return { kind, bias: new Map(biases) };
     }
     case 'repetitionPenalty':
       return { kind, penalty: Math.fround(draws.between(0.5, 2)) };
     case 'temperature':
       return { kind, temperature: Math.fround(draws.between(0.25, 4)) };
     case 'topK':
-      return { kind, k: 1 + draws.below(vocabSize + 2) };
+      // also more than there are, but mostly few enough to remove some
+      return { kind, k: 1 + draws.below(draws.below(vocabSize + 2) + 1), ...minKeep(draws) };
     default:
-      return { kind, p: share };
+      return { kind, p: share, ...minKeep(draws) };
   }
 }
 
-const steps = { kinds: fc.array(fc.constantFrom(...STEP_KINDS), { maxLength: 4 }) };
+/** How many tokens a filter must leave, where it says so. */
+const minKeep = (draws: Draws) => (draws.below(4) === 0 ? { minKeep: 1 + draws.below(3) } : {});
+
+/** Any steps, or each kind at most once in any order, as samplers have them. */
+const steps = {
+  kinds: fc.oneof(fc.array(fc.constantFrom(...STEP_KINDS), { maxLength: 4 }), {
+    arbitrary: fc.shuffledSubarray([...STEP_KINDS], { minLength: 2 }),
+    weight: 2,
+  }),
+};
 
 export const filterLogitsInput = drawn(
-  { ...vocabulary, ...steps },
+  {
+    ...vocabulary,
+    vocabSize: fc.oneof(size(3), { arbitrary: size(16, 4), weight: 3 }),
+    reach: fc.constantFrom(1, 6), // with 1 many tokens share the probability
+    ...steps,
+  },
   (d, draws): InputOf<'filterLogits'> => ({
     logits: drawLogits(draws, d),
     steps: d.kinds.map((kind) => drawStep(kind, draws, d.vocabSize)),

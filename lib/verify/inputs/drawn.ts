@@ -73,5 +73,19 @@ export const long = (max: number, most: number) =>
     { arbitrary: fc.integer({ min: Math.min(41, most), max: most }), weight: 1 },
   );
 
+/**
+ * Leaves out the few inputs where several dimensions are long at once, which cost more than all others together.
+ * @param work multiplications of an input, about.
+ */
+export function moderate<Input, Dims>(
+  inputs: fc.Arbitrary<Drawn<Input, Dims>>,
+  work: (dims: Dims) => number,
+): fc.Arbitrary<Drawn<Input, Dims>> {
+  return inputs.filter(({ dims }) => work(dims) <= MOST_WORK);
+}
+
+/** Enough for each dimension at its longest beside usual ones. */
+const MOST_WORK = 60_000;
+
 /** Dimensions that the inputs of all sequence ops have. */
 export const sequence = { batch: size(3), seqlen: long(9, 270) };

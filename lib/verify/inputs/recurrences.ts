@@ -5,7 +5,17 @@ import { discretise } from '../../../reference/ssdChunked.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
 import { takeTokens } from '../tokens.ts';
 import type { Draws } from '../values.ts';
-import { drawn, flag, type InputOf, long, mapDrawn, sequence, size, withDim } from './drawn.ts';
+import {
+  drawn,
+  flag,
+  type InputOf,
+  long,
+  mapDrawn,
+  moderate,
+  sequence,
+  size,
+  withDim,
+} from './drawn.ts';
 
 /** Step sizes and rates over the whole range that models and hostile weights reach. */
 type Extent = 'usual' | 'slow' | 'fast' | 'extreme';
@@ -32,81 +42,94 @@ function drawSteps(draws: Draws, kind: Extent, ...shape: number[]): Tensor {
 
 const ssmFlags = { hasBias: flag, hasD: flag, hasZ: flag, hasState: flag, extent };
 
-export const selectiveScanInput = drawn(
-  { ...sequence, nGroups: size(3), perGroup: size(3), dState: long(4, 20), ...ssmFlags },
-  (d, draws): InputOf<'selectiveScan'> => {
-    const { batch, seqlen, nGroups, dState, family } = d;
-    const dInner = nGroups * d.perGroup;
-    return {
-      x: draws.tensor(family, batch, seqlen, dInner),
-      dtRaw: drawSteps(draws, d.extent, batch, seqlen, dInner),
-      ...(d.hasBias && { dtBias: draws.tensorBetween(-1, 1, dInner) }),
-      A: drawRates(draws, d.extent, dInner, dState),
-      B: draws.tensor(family, batch, seqlen, nGroups, dState),
-      C: draws.tensor('usual', batch, seqlen, nGroups, dState),
-      ...(d.hasD && { D: draws.tensor('usual', dInner) }),
-      ...(d.hasZ && { z: draws.tensorBetween(-4, 4, batch, seqlen, dInner) }),
-      ...(d.hasState && { h: draws.tensor(family, batch, dInner, dState) }),
-    };
-  },
+export const selectiveScanInput = moderate(
+  drawn(
+    { ...sequence, nGroups: size(3), perGroup: size(3), dState: long(4, 20), ...ssmFlags },
+    (d, draws): InputOf<'selectiveScan'> => {
+      const { batch, seqlen, nGroups, dState, family } = d;
+      const dInner = nGroups * d.perGroup;
+      return {
+        x: draws.tensor(family, batch, seqlen, dInner),
+        dtRaw: drawSteps(draws, d.extent, batch, seqlen, dInner),
+        ...(d.hasBias && { dtBias: draws.tensorBetween(-1, 1, dInner) }),
+        A: drawRates(draws, d.extent, dInner, dState),
+        B: draws.tensor(family, batch, seqlen, nGroups, dState),
+        C: draws.tensor('usual', batch, seqlen, nGroups, dState),
+        ...(d.hasD && { D: draws.tensor('usual', dInner) }),
+        ...(d.hasZ && { z: draws.tensorBetween(-4, 4, batch, seqlen, dInner) }),
+        ...(d.hasState && { h: draws.tensor(family, batch, dInner, dState) }),
+      };
+    },
+  ),
+  (d) => d.batch * d.seqlen * d.nGroups * d.perGroup * d.dState,
 );
+
+const headWork = (
+  d: Record<'batch' | 'seqlen' | 'nGroups' | 'perGroup' | 'headDim' | 'dState', number>,
+) => d.batch * d.seqlen * d.nGroups * d.perGroup * d.headDim * d.dState;
 
 const limit = fc.option(fc.constantFrom<[number, number]>([0.05, 0.5], [0, 0.25]), {
   nil: undefined,
 });
 
-export const ssdInput = drawn(
-  {
-    ...sequence,
-    nGroups: size(3),
-    perGroup: size(2),
-    headDim: long(3, 40),
-    dState: long(4, 20),
-    limit,
-    hasDPerChannel: flag,
-    ...ssmFlags,
-  },
-  (d, draws): InputOf<'ssd'> => {
-    const { batch, seqlen, nGroups, headDim, dState, family } = d;
-    const nHeads = nGroups * d.perGroup;
-    return {
-      x: draws.tensor(family, batch, seqlen, nHeads, headDim),
-      dtRaw: drawSteps(draws, d.extent, batch, seqlen, nHeads),
-      ...(d.hasBias && { dtBias: draws.tensorBetween(-1, 1, nHeads) }),
-      ...(d.limit && { dtLimit: d.limit }),
-      A: drawRates(draws, d.extent, nHeads),
-      B: draws.tensor(family, batch, seqlen, nGroups, dState),
-      C: draws.tensor('usual', batch, seqlen, nGroups, dState),
-      ...(d.hasD && { D: draws.tensor('usual', nHeads, d.hasDPerChannel ? headDim : 1) }),
-      ...(d.hasZ && { z: draws.tensorBetween(-4, 4, batch, seqlen, nHeads, headDim) }),
-      ...(d.hasState && { h: draws.tensor(family, batch, nHeads, headDim, dState) }),
-    };
-  },
+export const ssdInput = moderate(
+  drawn(
+    {
+      ...sequence,
+      nGroups: size(3),
+      perGroup: size(2),
+      headDim: long(3, 40),
+      dState: long(4, 20),
+      limit,
+      hasDPerChannel: flag,
+      ...ssmFlags,
+    },
+    (d, draws): InputOf<'ssd'> => {
+      const { batch, seqlen, nGroups, headDim, dState, family } = d;
+      const nHeads = nGroups * d.perGroup;
+      return {
+        x: draws.tensor(family, batch, seqlen, nHeads, headDim),
+        dtRaw: drawSteps(draws, d.extent, batch, seqlen, nHeads),
+        ...(d.hasBias && { dtBias: draws.tensorBetween(-1, 1, nHeads) }),
+        ...(d.limit && { dtLimit: d.limit }),
+        A: drawRates(draws, d.extent, nHeads),
+        B: draws.tensor(family, batch, seqlen, nGroups, dState),
+        C: draws.tensor('usual', batch, seqlen, nGroups, dState),
+        ...(d.hasD && { D: draws.tensor('usual', nHeads, d.hasDPerChannel ? headDim : 1) }),
+        ...(d.hasZ && { z: draws.tensorBetween(-4, 4, batch, seqlen, nHeads, headDim) }),
+        ...(d.hasState && { h: draws.tensor(family, batch, nHeads, headDim, dState) }),
+      };
+    },
+  ),
+  headWork,
 );
 
-export const discreteSsdInput = drawn(
-  {
-    ...sequence,
-    nGroups: size(3),
-    perGroup: size(2),
-    headDim: long(3, 40),
-    dState: long(4, 20),
-    hasD: flag,
-    hasState: flag,
-    reach: fc.constantFrom(4, 40, 800),
-  },
-  (d, draws): InputOf<'discreteSsd'> => {
-    const { batch, seqlen, nGroups, headDim, dState, family, reach } = d;
-    const nHeads = nGroups * d.perGroup;
-    return {
-      x: draws.tensor(family, batch, seqlen, nHeads, headDim),
-      a: draws.tensorBetween(-reach, reach, batch, seqlen, nHeads),
-      B: draws.tensor(family, batch, seqlen, nGroups, dState),
-      C: draws.tensor('usual', batch, seqlen, nGroups, dState),
-      ...(d.hasD && { D: draws.tensor('usual', nHeads, 1) }),
-      ...(d.hasState && { h: draws.tensor(family, batch, nHeads, headDim, dState) }),
-    };
-  },
+export const discreteSsdInput = moderate(
+  drawn(
+    {
+      ...sequence,
+      nGroups: size(3),
+      perGroup: size(2),
+      headDim: long(3, 40),
+      dState: long(4, 20),
+      hasD: flag,
+      hasState: flag,
+      reach: fc.constantFrom(4, 40, 800),
+    },
+    (d, draws): InputOf<'discreteSsd'> => {
+      const { batch, seqlen, nGroups, headDim, dState, family, reach } = d;
+      const nHeads = nGroups * d.perGroup;
+      return {
+        x: draws.tensor(family, batch, seqlen, nHeads, headDim),
+        a: draws.tensorBetween(-reach, reach, batch, seqlen, nHeads),
+        B: draws.tensor(family, batch, seqlen, nGroups, dState),
+        C: draws.tensor('usual', batch, seqlen, nGroups, dState),
+        ...(d.hasD && { D: draws.tensor('usual', nHeads, 1) }),
+        ...(d.hasState && { h: draws.tensor(family, batch, nHeads, headDim, dState) }),
+      };
+    },
+  ),
+  headWork,
 );
 
 export const causalConv1dInput = drawn(

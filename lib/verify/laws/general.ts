@@ -12,24 +12,26 @@ import { sameness } from './sameness.ts';
 /** The laws of one op that do not depend on what it computes. */
 export function generalLaws<Name extends OpName>(op: Name): Law[] {
   const inputs = INPUTS[op];
-  const laws = [
+  const laws: Law[] = [
     law(op, 'gives the same bits twice', inputs, async ({ run }, input) => {
       expectSameOutputs(await run(op, input), await run(op, input));
       return 0;
     }),
-    law(op, 'leaves its inputs alone', inputs, async ({ run }, input) => {
-      const copy = structuredClone(input);
-      await run(op, input);
-      expectSameOutputs(input, copy);
-      return 0;
-    }),
-    law(op, 'ignores what an earlier call left behind', inputs, async ({ run }, input) => {
-      // as if its buffers were poisoned: a kernel that reuses them must fill or clear them
-      const before = structuredClone(await run(op, input));
-      await run(op, allNaN(input)).catch(() => undefined); // it may refuse them
-      expectSameOutputs(await run(op, input), before);
-      return 0;
-    }),
+    ...[
+      law(op, 'leaves its inputs alone', inputs, async ({ run }, input) => {
+        const copy = structuredClone(input);
+        await run(op, input);
+        expectSameOutputs(input, copy);
+        return 0;
+      }),
+      law(op, 'ignores what an earlier call left behind', inputs, async ({ run }, input) => {
+        // as if its buffers were poisoned: a kernel that reuses them must fill or clear them
+        const before = structuredClone(await run(op, input));
+        await run(op, allNaN(input)).catch(() => undefined); // it may refuse them
+        expectSameOutputs(await run(op, input), before);
+        return 0;
+      }),
+    ].map((memory) => ({ ...memory, isAboutMemory: true })),
   ];
   const batched = BATCHED[op];
   if (batched) laws.push(...rowLaws(op, batched));

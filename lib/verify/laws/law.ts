@@ -25,6 +25,8 @@ export interface Subject {
   readonly showsNaN: boolean;
   /** The ops that it has; all when absent. Laws take what it lacks from the reference. */
   readonly ops?: readonly OpName[];
+  /** Whether every call gets copies and begins anew, as a program does: laws about memory say nothing of it. */
+  readonly isApart?: boolean;
   /** Whether it can be given an input at all. Inputs that it cannot are left out. Default: every input. */
   accepts?(op: OpName, input: unknown): boolean;
   /** Calls that may be under way at once. Default 1. */
@@ -43,6 +45,8 @@ export interface LawOf<Judged> {
 /** A law of one op. */
 export interface Law extends LawOf<Subject> {
   readonly op: OpName;
+  /** Whether it is about the caller's tensors, or about what one call leaves to the next. */
+  readonly isAboutMemory?: boolean;
 }
 
 /** States a law of an op over inputs of a type. */

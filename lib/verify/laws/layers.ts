@@ -6,6 +6,7 @@ import { INPUTS } from '../arbitraries.ts';
 import { DifferenceError, demand } from '../compare.ts';
 import { DEFINITIONS } from '../definitions/index.ts';
 import { repeatGroups } from '../golden/layout.ts';
+import { InapplicableError } from '../guard.ts';
 import { type InputOf, size, withDim } from '../inputs/drawn.ts';
 import { changed, takeTokens } from '../tokens.ts';
 import { type Law, law } from './law.ts';
@@ -47,8 +48,9 @@ export const attentionLaws: Law[] = [
     INPUTS.attention,
     async ({ run, calc }, input) => {
       const { weights } = await run('attention', { ...input, withWeights: true });
+      if (!weights) throw new InapplicableError('attention: weights are not among the outputs');
       const bounds = errors(DEFINITIONS.attention?.(input, calc).weights ?? []);
-      return expectRowsSumToOne('weights', weights as Tensor, bounds);
+      return expectRowsSumToOne('weights', weights, bounds);
     },
   ),
   law(
@@ -96,7 +98,8 @@ export const attentionLaws: Law[] = [
       const seqlen = input.q.shape[1];
       const last = (all: object) => takeTokens(all, seqlen - 1, seqlen, 'step');
       const { q } = takeTokens({ q: input.q }, seqlen - 1, seqlen, 'step');
-      const one = await run('attentionStep', { q, keys: input.keys, values: input.values });
+      const { keys, values, scale } = input;
+      const one = await run('attentionStep', { q, keys, values, ...(scale && { scale }) });
       return same({ y: one.y }, last);
     },
   ),

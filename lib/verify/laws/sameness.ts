@@ -86,11 +86,11 @@ function onlyNamed(object: object, like: object): object {
 
 /**
  * Compares two outputs of an op that chooses or counts. Log-probabilities may differ by the bounds of two log
- * softmaxes, filtered logits by the roundings of the few steps that change them; all else must be equal.
+ * softmaxes; all else must be equal.
  */
 function expectAlike(
   { calc }: LawSubject,
-  input: { logits?: Tensor; steps?: readonly unknown[] },
+  input: { logits?: Tensor },
   got: object,
   want: object,
 ): number {
@@ -98,9 +98,7 @@ function expectAlike(
   for (const [name, value] of Object.entries(want)) {
     const other = (got as Record<string, unknown>)[name];
     if (isTensor(value) && isTensor(other)) {
-      const relative = 4 * (input.steps?.length ?? 0) * calc.machine.unit;
-      if (relative === 0) expectSameBits(name, other, value);
-      else worst = Math.max(worst, expectClose(name, other, value, { relative }));
+      expectSameBits(name, other, value);
     } else if (name === 'logprobs' && input.logits) {
       worst = Math.max(
         worst,

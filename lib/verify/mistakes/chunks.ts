@@ -2,7 +2,7 @@
 
 import type { OpName } from '../../../reference/ops.ts';
 import { ALL, WITH_DT } from './recurrences.ts';
-import { type ScanParts, scanWith } from './scan.ts';
+import { RIGHT, type ScanParts, scanWith } from './scan.ts';
 import type { Mistake } from './types.ts';
 
 /** Lengths that kernels use when nobody asks for one. */
@@ -45,20 +45,24 @@ export const CHUNK_MISTAKES: readonly Mistake[] = [
     'the state after a chunk is where the next one starts',
     (length) => ({ carry: (h, t) => (t > 0 && t % length === 0 ? 0 : h) }),
   ),
-  ...atBorders(
-    ALL,
-    (chunk) => `the state carried into ${chunk} is not decayed by its first token`,
-    'the decay from the border to token t includes that of the first token of the chunk',
-    (length) => ({
-      carry: (h, t, decay) => (t > 0 && t % length === 0 && decay !== 0 ? h / decay : h),
-    }),
+  // with and without the state that is given at the start
+  ...[0, 1].flatMap((first) =>
+    atBorders(
+      ALL,
+      (chunk) => `the state carried into ${chunk} is not decayed by its first token`,
+      'the decay from the border to token t includes that of the first token of the chunk',
+      (length) => ({
+        decay: (dt, A, token) =>
+          token.t >= first && token.t % length === 0 ? 1 : RIGHT.decay(dt, A, token),
+      }),
+    ),
   ),
   ...atBorders(
     ALL,
     (chunk) => `what is read of the state carried into ${chunk} is not decayed by its first token`,
     'the decay from the border to token t includes that of the first token of the chunk',
     (length) => ({
-      carryToRead: (h, t, decay) => (t % length === 0 && decay !== 0 ? h / decay : h),
+      leftToRead: (h, t, decay) => (t % length === 0 ? h : decay * h),
     }),
   ),
   ...atBorders(
@@ -75,11 +79,14 @@ export const CHUNK_MISTAKES: readonly Mistake[] = [
       last: (after, _before, decay) => after * decay ** ((length - (seqlen % length)) % length),
     }),
   ),
-  ...atBorders(
-    ALL,
-    (chunk) =>
-      `the last, ragged part of the sequence after whole multiples of ${chunk} is left out`,
-    'ceil(seqlen / chunkLen) chunks, the last one shorter',
-    (length, seqlen) => ({ skips: (t) => t >= seqlen - (seqlen % length) }),
+  // D·x may be added by another pass, which leaves no token out
+  ...[false, true].flatMap((keepsSkip) =>
+    atBorders(
+      ALL,
+      (chunk) =>
+        `the last, ragged part of the sequence after whole multiples of ${chunk} is left out`,
+      'ceil(seqlen / chunkLen) chunks, the last one shorter',
+      (length, seqlen) => ({ skips: (t) => t >= seqlen - (seqlen % length), keepsSkip }),
+    ),
   ),
 ];

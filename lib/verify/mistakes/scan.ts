@@ -21,10 +21,12 @@ export interface ScanParts {
   start(h: number): number;
   /** What happens to the carried state before token t is taken in. */
   carry(h: number, t: number, decay: number): number;
-  /** The same for the state that is read, where the one that is handed on is right. */
-  carryToRead?(h: number, t: number, decay: number): number;
-  /** Whether token t is left out altogether: its y is 0. */
+  /** What is left of the state that is read at token t, where the one that is handed on is right. */
+  leftToRead?(h: number, t: number, decay: number): number;
+  /** Whether token t, and with it all that follow, is left out: its y is 0. */
   skips(t: number): boolean;
+  /** Whether D·x is added and gated even there. */
+  keepsSkip: boolean;
   /** How a state is stored after each token. */
   store(h: number): number;
   /** What is read: the state after the token, or the one before it. */
@@ -62,6 +64,7 @@ export const RIGHT: ScanParts = {
   start: (h) => h,
   carry: (h) => h,
   skips: () => false,
+  keepsSkip: false,
   store: (h) => h,
   read: (after) => after,
   finish: (read, skip, z) => (z === undefined ? read + skip : (read + skip) * silu(z)),
@@ -113,10 +116,14 @@ export function scanWith(op: OpName, given: object, own: Partial<ScanParts>): ob
         states[n] = parts.start(input.h?.data[stateAt + n] ?? 0);
         h[stateAt + n] = states[n];
       }
-      for (let t = 0; t < seqlen && !parts.skips(t); t++) {
+      for (let t = 0; t < seqlen; t++) {
         const row = b * seqlen + t;
         const at = row * width + c;
         const token: Token = { t, seqlen, hasSoftplus: dtSoftplus, limit: dtLimit, isDiscrete };
+        if (parts.skips(t)) {
+          if (parts.keepsSkip) y[at] = parts.finish(0, skipOf * x.data[at], z?.data[at], token);
+          continue;
+        }
         const bias = dtBias?.data[head] ?? 0;
         const dt = parts.dt(steps.data[row * nHeads + head], bias, token);
         const padded = parts.dt(0, bias, token);
@@ -129,9 +136,7 @@ export function scanWith(op: OpName, given: object, own: Partial<ScanParts>): ob
           const after = parts.store(decay * parts.carry(before, t, decay) + written);
           states[n] = after;
           const seen = t === 0 ? before : shown[n];
-          shown[n] = parts.carryToRead
-            ? decay * parts.carryToRead(seen, t, decay) + written
-            : after;
+          shown[n] = parts.leftToRead ? parts.leftToRead(seen, t, decay) + written : after;
           read += C.data[from] * parts.read(shown[n], before);
           if (t === seqlen - 1 || parts.skips(t + 1)) {
             h[stateAt + n] = parts.last(after, before, parts.decay(padded, rate(n), token));
