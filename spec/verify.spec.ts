@@ -3,9 +3,20 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkSubject, kernelLaws, kernelsSubject } from '../lib/verify/index.ts';
+import {
+  checkSubject,
+  type Kernels,
+  kernelLaws,
+  kernelsSubject,
+  lawsOf,
+  type OpReport,
+} from '../lib/verify/index.ts';
+import { SelscanError } from '../reference/errors.ts';
 import { ops } from '../reference/ops.ts';
+import type { Tensor } from '../reference/tensor.ts';
 import { selscan, temporaryFolder } from './support.ts';
+
+const INAPPLICABLE = new SelscanError('Inapplicable', 'not for me');
 
 const folder = temporaryFolder();
 
@@ -58,6 +69,28 @@ describe('a right kernel', () => {
     expect(judged[0].kernel.file).toBe(RIGHT);
     expect(judged[0].kernel.sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(judged[0].ops[0].laws.length).toBeGreaterThan(5);
+  });
+});
+
+describe('without arguments', () => {
+  it('every op of every backend that is present is tried, in JSON lines and nothing else', async () => {
+    const start = performance.now();
+    const { code, out } = await selscan(['verify', '--json']);
+    const seconds = (performance.now() - start) / 1000;
+    expect(code).toBe(0);
+    const reports: OpReport[] = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const backends = new Set(reports.map(({ backend }) => backend));
+    for (const name of ['reference', 'gpujs:cpu', 'gpujs:webasm']) expect(backends).toContain(name);
+    for (const { laws, notTried, ok, op } of reports) {
+      expect(ok).toBe(true);
+      expect(laws.length).toBeGreaterThan(0);
+      for (const { runs } of laws) expect(runs).toBeGreaterThan(0);
+      expect(laws.length + notTried.length).toBe(lawsOf(op).length);
+    }
+    expect(seconds).toBeLessThan(20); // 10 on a machine that does nothing else
   });
 });
 
@@ -146,6 +179,60 @@ describe('selscan/verify', () => {
     );
     const equation = wrong.find(({ law }) => law === 'is what its equation says');
     await expect(equation?.check()).rejects.toThrow(/likely cause: the bias is dropped/);
+  });
+
+  it('takes no law for held that was not tried', async () => {
+    const refuses = kernelsSubject({ silu: ops.silu }, { accepts: () => false });
+    const run = refuses.run;
+    const nothing = { ...refuses, run: (() => Promise.reject(INAPPLICABLE)) as typeof run };
+    const [report] = await checkSubject(nothing, { runs: 2 });
+    expect(report).toMatchObject({ laws: [], ok: false });
+    expect(report.notTried).toContain('is what its equation says');
+  });
+
+  it('allows attention to leave its weights out', async () => {
+    const attention = ({ ...input }: Parameters<typeof ops.attention>[0]) => ({
+      y: ops.attention(input).y,
+    });
+    const subject = kernelsSubject({ attention });
+    const [{ ok, notTried }] = await checkSubject(subject, { runs: 5 });
+    expect({ ok, notTried }).toEqual({ ok: true, notTried: ['gives weights that sum to one'] });
+  });
+
+  it.each(['swigluMlp', 'gatedMlp'] as const)('allows %s to gate in any order', async (op) => {
+    // (value·gate)·σ(gate) in float32, where the first product may overflow
+    const { fround } = Math;
+    const linear = (x: Tensor, weight: Tensor, bias?: Tensor) => ops.linear({ x, weight, bias }).y;
+    const gated = (value: Tensor, gate: Tensor) => ({
+      shape: value.shape,
+      data: value.data.map((v, i) => {
+        const g = gate.data[i];
+        return fround(fround(v * g) / fround(1 + fround(Math.exp(-g))));
+      }),
+    });
+    const half = ({ data, shape }: Tensor, which: 0 | 1) => {
+      const width = shape[shape.length - 1] / 2;
+      const rows = shape.length === 1 ? 1 : shape[0];
+      const part = new Float32Array(rows * width).map(
+        (_, i) => data[Math.floor(i / width) * 2 * width + which * width + (i % width)],
+      );
+      return { data: part, shape: [rows, width] };
+    };
+    const kernels: Kernels = {
+      swigluMlp: (i) => ({
+        y: linear(
+          gated(linear(i.x, i.upWeight, i.upBias), linear(i.x, i.gateWeight, i.gateBias)),
+          i.downWeight,
+          i.downBias,
+        ),
+      }),
+      gatedMlp: (i) => {
+        const both = linear(i.x, i.fc1Weight, i.fc1Bias);
+        return { y: linear(gated(half(both, 0), half(both, 1)), i.fc2Weight, i.fc2Bias) };
+      },
+    };
+    const [{ laws }] = await checkSubject(kernelsSubject({ [op]: kernels[op] } as Kernels));
+    expect(laws.filter(({ ok }) => !ok)).toEqual([]);
   });
 
   it('reports the same first failure whatever the concurrency', async () => {

@@ -1,8 +1,6 @@
 /** The catalogue of mistakes names itself, and kernels that are right but written differently are called right. */
 
 import { describe, expect, it } from 'vitest';
-import { INPUTS } from '../lib/verify/arbitraries.ts';
-import { draw } from '../lib/verify/check.ts';
 import {
   checkSubject,
   diagnose,
@@ -33,22 +31,15 @@ function mistaken(mistake: Mistake, op: OpName): Subject {
   return kernelSubject(call, [op]);
 }
 
-/** Whether two mistakes are one on everything that is drawn: then either name is right. */
-async function areOne(op: OpName, one: Mistake, cause: string | undefined): Promise<boolean> {
-  const other = MISTAKES.find((mistake) => mistake.cause === cause && mistake.ops.includes(op));
-  if (!other) return false;
-  const numbers = (mistake: Mistake, input: unknown) => {
-    const output = mistake.wrong(op, inPrecision(input as object, 'float64')) ?? {};
-    return Object.values(output).flatMap((t) =>
-      isTensor(t) ? Array.from(t.data, (x) => Math.fround(x).toPrecision(4)) : [String(t)],
-    );
-  };
-  const inputs = await draw({ inputs: INPUTS[op] }, SEED, 120);
-  return inputs.every(({ input }) => {
-    const [a, b] = [numbers(one, input), numbers(other, input)];
-    return a.length !== b.length || a.filter((x, i) => x !== b[i]).length <= a.length / 10;
-  });
-}
+/** Mistakes that are one in an op, so that either may be named: [op, mistake, what it is called]. */
+const EQUIVALENT: readonly (readonly [OpName, string, string])[] = [
+  // the inputs before the only token are all that the old state holds
+  [
+    'causalConv1dStep',
+    'the state is not updated',
+    'the state that is returned lacks the newest input',
+  ],
+];
 
 describe('the catalogue', () => {
   it('says of every mistake what it is and what to look at', () => {
@@ -60,16 +51,21 @@ describe('the catalogue', () => {
     expect(new Set(MISTAKES.flatMap((mistake) => mistake.ops)).size).toBeGreaterThan(20);
   });
 
-  // chunks of 128 tokens and more are too rare among so few draws
-  const named = MISTAKES.filter(({ cause }) => !/chunk of (32|64|128|256) tokens/.test(cause));
-  const pairs = named.flatMap((mistake) =>
-    mistake.ops.map((op): [string, OpName, Mistake] => [mistake.cause, op, mistake]),
+  // the same mistakes at borders that nobody asked for, of which the longer ones are rare among so few draws
+  const named = MISTAKES.filter(({ cause }) => !/chunk of \d+ tokens/.test(cause));
+  // each in one of its ops, another one for each; SELSCAN_RUNS=10 takes all
+  const each = Math.ceil(Number(process.env.SELSCAN_RUNS ?? 1));
+  const pairs = named.flatMap((mistake, i) =>
+    mistake.ops
+      .map((_, k, all) => all[(i + k) % all.length])
+      .slice(0, each)
+      .map((op): [string, OpName, Mistake] => [mistake.cause, op, mistake]),
   );
 
   it.each(pairs)('recognises "%s" in %s', async (_, op, mistake) => {
-    const diagnosis = await diagnose(op, mistaken(mistake, op), BROKEN, SEED);
-    if (diagnosis?.cause === mistake.cause) return;
-    expect(await areOne(op, mistake, diagnosis?.cause), `named "${diagnosis?.cause}"`).toBe(true);
+    const { cause } = (await diagnose(op, mistaken(mistake, op), BROKEN, SEED)) ?? {};
+    const right = EQUIVALENT.filter(([where, what]) => where === op && what === mistake.cause);
+    expect([mistake.cause, ...right.map(([, , called]) => called)]).toContain(cause);
   });
 });
 
