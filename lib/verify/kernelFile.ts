@@ -14,10 +14,13 @@ import type { KernelReply, KernelRequest } from './kernelProcess.ts';
 import type { Subject } from './laws/law.ts';
 import { kernelSubject } from './subject.ts';
 
+/** A busy machine may take seconds to start a process, and longer to compile TypeScript. */
+const LOADING_SECONDS = 30;
+
 export interface KernelFileOptions {
   /** Default float32. */
   precision?: Precision;
-  /** For loading the file, and for each call. Default 10. */
+  /** For each call, and at least 30 for starting the process and loading the file. Default 10. */
   timeoutSeconds?: number;
 }
 
@@ -131,7 +134,7 @@ class KernelProcess {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // nothing between the lines of a report
     });
     this.#child = child;
-    const first = this.#inTime('loading', (waiting) => {
+    const first = this.#inTime('loading', Math.max(this.#seconds, LOADING_SECONDS), (waiting) => {
       child.once('message', waiting.resolve);
       const end = (why: string) => {
         const error = new KernelError(why);
@@ -157,19 +160,19 @@ class KernelProcess {
   }
 
   #ask(request: KernelRequest): Promise<KernelReply> {
-    return this.#inTime(request.op, (waiting) => {
+    return this.#inTime(request.op, this.#seconds, (waiting) => {
       this.#waiting.set(request.id, waiting);
       this.#child?.send(request);
     });
   }
 
   /** Waits for an answer; ends the process if none comes in time. */
-  #inTime(what: string, start: (waiting: Waiting) => void): Promise<KernelReply> {
+  #inTime(what: string, seconds: number, start: (waiting: Waiting) => void): Promise<KernelReply> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(lateError(what, this.#seconds));
+        reject(lateError(what, seconds));
         this.close();
-      }, 1000 * this.#seconds);
+      }, 1000 * seconds);
       const settled =
         <T>(then: (value: T) => void) =>
         (value: T) => {
