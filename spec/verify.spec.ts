@@ -7,6 +7,7 @@ import {
   checkSubject,
   type Kernels,
   kernelLaws,
+  kernelSubject,
   kernelsSubject,
   lawsOf,
   type OpReport,
@@ -197,6 +198,16 @@ describe('selscan/verify', () => {
     const subject = kernelsSubject({ attention });
     const [{ ok, notTried }] = await checkSubject(subject, { runs: 5 });
     expect({ ok, notTried }).toEqual({ ok: true, notTried: ['gives weights that sum to one'] });
+  });
+
+  it('judges what a program gives, whatever it leaves out', async () => {
+    const scan = async (_op: string, input: Parameters<typeof ops.selectiveScan>[0]) => ({
+      y: ops.selectiveScan({ ...input, D: undefined }).y,
+    });
+    const subject = kernelSubject(scan as never, ['selectiveScan'], { isPartial: true });
+    const [{ laws }] = await checkSubject(subject, { runs: 20 });
+    const equation = laws.find(({ law }) => law === 'is what its equation says');
+    expect(equation?.counterexample?.cause).toContain('D·x is dropped');
   });
 
   it.each(['swigluMlp', 'gatedMlp'] as const)('allows %s to gate in any order', async (op) => {

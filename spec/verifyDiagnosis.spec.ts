@@ -45,7 +45,7 @@ describe('the catalogue', () => {
   it('says of every mistake what it is and what to look at', () => {
     for (const { ops: names, cause, look } of MISTAKES) {
       expect(names.length).toBeGreaterThan(0);
-      expect(cause.length).toBeGreaterThan(10);
+      expect(cause.length).toBeGreaterThan(8);
       expect(look.length).toBeGreaterThan(4);
     }
     expect(new Set(MISTAKES.flatMap((mistake) => mistake.ops)).size).toBeGreaterThan(20);

@@ -73,27 +73,59 @@ export function counterexampleText(
   const shown = broken.find(({ law }) => law === 'is what its equation says') ?? broken[0];
   const { law, counterexample: found } = shown;
   const others = broken.filter((one) => one !== shown).map((one) => one.law);
-  const lines: [string, string][] = [['input', JSON.stringify(found.dims)]];
+  const lines: [string, string][] = [['input', dimsText(found.dims)]];
   const { divergence } = found;
   if (divergence) {
     const { element, want, got, error, ulp, bounds, off, of, output } = divergence;
-    lines.push(['first off', `${element}: want ${want}, got ${got}`]);
+    lines.push(['first off', `${element}: want ${nine(want)}, got ${nine(got)}`]);
     if (error !== null) {
       const multiple = bounds === null ? '' : `, ${brief(bounds)} times the bound`;
       lines.push(['by', `${brief(error)}, ${brief(ulp ?? 0)} float32 ulp${multiple}`]);
     }
     lines.push(['in all', `${off} of ${of} elements of ${output} are off`]);
   } else lines.push(['problem', found.problem]);
-  if (found.cause) lines.push(['likely', terminal.style('bold', found.cause)]);
+  if (found.cause) lines.push(['likely', found.cause]);
   if (found.look) lines.push(['look at', found.look]);
   if (others.length > 0) lines.push(['also broken', others.join('; ')]);
-  lines.push(['again', replay(law, found)]);
   const width = Math.max(...lines.map(([label]) => label.length));
+  const indent = ' '.repeat(width + 4);
+  const rows = lines.map(
+    ([label, text]) =>
+      `  ${label.padEnd(width)}  ${wrapped(terminalText(text), terminal.columns - indent.length, indent)}`,
+  );
   return [
     terminal.style('red', `${report.op} breaks the law "${law}"`),
-    ...lines.map(([label, text]) => `  ${label.padEnd(width)}  ${terminalText(text)}`),
+    ...rows,
+    // in one piece, to be copied
+    `  ${'again'.padEnd(width)}  ${terminalText(replay(law, found))}`,
   ].join('\n');
 }
+
+/** The dimensions of an input: `batch 1, seqlen 3, hasD`; what is absent is left out. */
+function dimsText(dims: unknown): string {
+  return Object.entries(dims as object)
+    .filter(([, value]) => value !== false && value !== undefined)
+    .map(([name, value]) => {
+      if (value === true) return name;
+      return `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`;
+    })
+    .join(', ');
+}
+
+/** Lines of at most so many characters where there is a space to break at. */
+function wrapped(text: string, columns: number, indent: string): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= columns) {
+      lines[lines.length - 1] = `${line} ${word}`;
+    } else lines.push(word);
+  }
+  return lines.join(`\n${indent}`);
+}
+
+/** As many digits as tell float32 numbers apart. */
+const nine = (x: number | string) => (typeof x === 'number' ? Number(x.toPrecision(9)) : x);
 
 function brief(x: number): string {
   if (x !== 0 && (x < 0.01 || x >= 1e6)) return x.toExponential(2);
