@@ -64,7 +64,7 @@ function draw(points: readonly Point[], { machine, node, commit, date }: Setting
   });
   const devices = [...new Set(points.flatMap(({ ran }) => ran ?? []))].join('; ');
   const notes = [`${machine}, Node ${node}, commit ${commit}, ${date.slice(0, 10)}`, devices];
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12" role="img" aria-label="One decode step: milliseconds against batch">
 <rect width="100%" height="100%" fill="white"/>
 <text x="${PANEL.left}" y="24" font-size="16">One decode step of all sequences: ms against batch (lower is better)</text>
 ${panels.join('\n')}
