@@ -1,11 +1,15 @@
 /** Opens backends by name; each is loaded when it is first asked for. */
 
 import { BackendError } from '../reference/errors.ts';
-import type { Backend } from './types.ts';
+import type { Backend, WeightFormat } from './types.ts';
 
 export interface OpenOptions {
   /** Whether another mode may run where the one that was asked for cannot; `info.fallback` then says why. */
   allowsFallback?: boolean;
+  /** Threads that compute; `wasm` only. Default: all cores, where memory can be shared. */
+  threads?: number;
+  /** How the matrices are stored; `wasm` only. Default float32. */
+  weights?: WeightFormat;
 }
 
 const OPENERS: Record<string, (options: OpenOptions) => Promise<Backend>> = Object.fromEntries(

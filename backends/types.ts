@@ -21,7 +21,14 @@ export interface BackendInfo {
   readonly adapter?: string;
   /** Why another mode runs than was asked for; only with the caller's leave. */
   readonly fallback?: string;
+  /** Threads that compute, where the backend has several. */
+  readonly threads?: number;
+  /** How the matrices are stored, where the backend can choose. */
+  readonly weights?: WeightFormat;
 }
+
+/** How a backend stores the matrices: as they are, or as 8-bit numbers with a scale for every 32 of a row. */
+export type WeightFormat = 'float32' | 'int8';
 
 /** Runs one op, wherever it is implemented. */
 export type RunOp = <Name extends OpName>(
@@ -50,6 +57,24 @@ export interface DecodeOptions {
   uniform?(row: number, step: number): number;
 }
 
+/** How the next token of a row is drawn from its logits. */
+export interface Draw {
+  /** Divides the logits; 0 takes the likeliest token. */
+  readonly temperature: number;
+  /** Uniform in [0, 1): the first token whose cumulated probability exceeds it is drawn. Not read at temperature 0. */
+  readonly u: number;
+}
+
+/** A token drawn where the logits are. */
+export interface Drawn {
+  /** Below vocabSize; −1 where a logit is not finite, and then the other two are NaN. */
+  readonly token: number;
+  /** ln of its probability under the model itself, over all vocabRows. */
+  readonly logprob: number;
+  /** ln of the probability with which it was drawn, over vocabSize; 0 at temperature 0. */
+  readonly filteredLogprob: number;
+}
+
 /** Runs one model: takes in tokens, returns logits, keeps the states. */
 export interface Executor {
   readonly info: BackendInfo;
@@ -71,7 +96,21 @@ export interface Executor {
     tokens: readonly number[],
     options: DecodeOptions,
   ): Promise<number[][]>;
-  /** An independent copy of a row. */
+  /**
+   * A step whose logits stay on the device, where each row's next token is drawn. The same as `step` and drawing on
+   * the host, up to the rounding of the probabilities.
+   */
+  stepAndDraw?(
+    rows: readonly Row[],
+    tokens: readonly number[],
+    draws: readonly Draw[],
+  ): Promise<Drawn[]>;
+  /**
+   * How many more rows there is memory for, if each is to take in `tokens` tokens in all, the first `shared` of which
+   * they have in common with the row that they are forked from. Absent where only the process's memory limits.
+   */
+  room?(tokens: number, shared?: number): number;
+  /** An independent copy of a row. What grows with the prompt is shared, not copied, where the device allows it. */
   fork(row: Row): Promise<Row>;
   /** A row's state as a value; it goes on as it was. Another backend can go on from it. */
   save(row: Row): Promise<SequenceState>;

@@ -9,9 +9,9 @@ import * as conv from '../backends/gpujs/causalConv1d.ts';
 import { Device } from '../backends/gpujs/device.ts';
 import * as heads from '../backends/gpujs/heads.ts';
 import type { Handle, KernelSpec } from '../backends/gpujs/kernel.ts';
+import { swapLast } from '../backends/gpujs/layout.ts';
 import { linear } from '../backends/gpujs/linear.ts';
 import { rope } from '../backends/gpujs/rope.ts';
-import { swapLast } from '../backends/gpujs/scope.ts';
 import * as scan from '../backends/gpujs/selectiveScan.ts';
 import { presentBackends } from '../backends/index.ts';
 import { Draws } from '../lib/verify/values.ts';
@@ -94,11 +94,11 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('kernels of gpujs:%s', (mode
   /** A state (SLOTS, channels, depth) of the reference's layout, and where it lies on the device. */
   const stateOf = async (channels: number, depth: number) => {
     const state = draws.tensor('usual', SLOTS, channels, depth);
-    const data = swapLast(state, SLOTS, channels, depth);
+    const data = swapLast(state.data, SLOTS, channels, depth);
     return { state, handle: await put(data, channels, depth, SLOTS) };
   };
   const backFrom = (data: Float32Array, channels: number, depth: number): Tensor => ({
-    data: swapLast({ data, shape: [] }, SLOTS, depth, channels),
+    data: swapLast(data, SLOTS, depth, channels),
     shape: [SLOTS, channels, depth],
   });
   const layout = async () => ({
@@ -135,7 +135,7 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('kernels of gpujs:%s', (mode
     const { runs, spans, live } = await layout();
     const x = await buffer(tokens, channels);
     const weight = draws.tensor('usual', channels, dConv);
-    const w = await put(swapLast(weight, 1, channels, dConv), channels, dConv);
+    const w = await put(swapLast(weight.data, 1, channels, dConv), channels, dConv);
     const before = await stateOf(channels, dConv - 1);
     const shared = { slots: SLOTS, xFrom: FROM, hasBias: false, hasSilu: true };
     const sizes = { ...shared, tokens, channels, dConv };
@@ -166,7 +166,7 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('kernels of gpujs:%s', (mode
     const before = await stateOf(dInner, dState);
     const froms = { xFrom: FROM, BFrom: FROM, CFrom: FROM };
     const sizes = { tokens, slots: SLOTS, dInner, dState, nGroups, ...froms };
-    const rates = await put(swapLast(A, 1, dInner, dState), dInner, dState);
+    const rates = await put(swapLast(A.data, 1, dInner, dState), dInner, dState);
     const inputs = [await put(dt.data, dInner, tokens), x.handle, rates, B.handle];
     let [y, after]: Float32Array[] = [];
     if (kind === 'run') {
@@ -277,7 +277,7 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('kernels of gpujs:%s', (mode
     const x = await buffer(TOKENS, 4);
     const residual = draws.tensor('usual', TOKENS, 3);
     const weight = draws.tensor('usual', 3, 4);
-    const w = await put(swapLast(weight, 1, 3, 4), 3, 4);
+    const w = await put(swapLast(weight.data, 1, 3, 4), 3, 4);
     const sizes = { tokens: TOKENS, dIn: 4, dOut: 3, xFrom: FROM, hasBias: false };
     const spec = linear({ ...sizes, hasResidual: true });
     const added = await run(spec, x.handle, w, await put(residual.data, 3, TOKENS));

@@ -3,11 +3,13 @@
 import type { SequenceState, TokenCache } from '../../reference/state.ts';
 import type { StateSlot } from '../plan.ts';
 import { checkDecode, checkStep, checkTokens, RowTable } from '../rows.ts';
+import { takingTurns } from '../turns.ts';
 import type { DecodeOptions, Executor, PlannedModel, Row } from '../types.ts';
 import { type CallSizes, makeCall, type Work } from './calls.ts';
 import { Chooser } from './chooser.ts';
 import type { Device } from './device.ts';
 import type { Handle } from './kernel.ts';
+import { swapLast } from './layout.ts';
 import { Program } from './program.ts';
 import { type Sequence, SlotTable } from './slots.ts';
 import { DeviceState } from './state.ts';
@@ -22,13 +24,7 @@ const FIRST_CAPACITY = 32;
 export async function gpujsExecutor(device: Device, model: PlannedModel): Promise<Executor> {
   const runner = await Runner.create(device, model);
   const rows = new RowTable<Sequence>(({ position }) => position);
-  // handles are written over by the next call, so calls wait for each other
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = turn.then(work);
-    turn = done.catch(() => {});
-    return done;
-  };
+  const inTurn = takingTurns();
   const logitsOf = async (handle: Handle, sequences: readonly Sequence[]) => {
     const all = await device.read(handle);
     const [width] = handle.dims;
@@ -272,23 +268,17 @@ function toValue({ shape, grows }: StateSlot, data: Float32Array, position: numb
     const [width] = shape;
     return { data: data.slice(0, position * width), length: position, width };
   }
-  return { data: swapped(data, shape[shape.length - 1]), shape: [1, ...shape] };
+  const rows = shape[shape.length - 1];
+  return { data: swapLast(data, 1, rows, data.length / rows), shape: [1, ...shape] };
 }
 
 /** {@link toValue} backwards, with room for as many tokens as the device has. */
 function fromValue({ shape, grows }: StateSlot, { data }: Value, capacity: number): Float32Array {
-  if (!grows) return swapped(data, data.length / shape[shape.length - 1]);
+  if (!grows) {
+    const columns = shape[shape.length - 1];
+    return swapLast(data, 1, data.length / columns, columns);
+  }
   const all = new Float32Array(shape[0] * capacity);
   all.set(Float32Array.from(data).subarray(0, all.length));
   return all;
-}
-
-/** (columns, rows) of `rows` rows each, from (rows, columns): the device has the last axis outside. */
-function swapped(data: ArrayLike<number>, rows: number): Float32Array {
-  const out = new Float32Array(data.length);
-  const columns = data.length / rows;
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
-  }
-  return out;
 }

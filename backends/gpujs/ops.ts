@@ -1,6 +1,7 @@
 /** Our ops on gpu.js kernels, from host arrays to host arrays: for verification, teaching and benchmarks. */
 
 import type { OpName, Ops } from '../../reference/ops.ts';
+import { takingTurns } from '../turns.ts';
 import type { BackendOps } from '../types.ts';
 import * as attention from './attentionOps.ts';
 import type { Device } from './device.ts';
@@ -49,11 +50,11 @@ const TABLE: {
 
 /** The ops on a device, one call at a time: calls share kernels, and a kernel its output. */
 export function gpujsOps(device: Device): BackendOps {
-  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = takingTurns();
   const entries = Object.entries(TABLE).map(([name, op]) => {
     const run = op as (scope: Scope, input: unknown) => Promise<ReturnType<Ops[OpName]>>;
-    const call = (input: unknown) => {
-      const done = turn.then(async () => {
+    const call = (input: unknown) =>
+      inTurn(async () => {
         const scope = new Scope(device);
         try {
           return await run(scope, input);
@@ -61,9 +62,6 @@ export function gpujsOps(device: Device): BackendOps {
           scope.end();
         }
       });
-      turn = done.catch(() => {});
-      return done;
-    };
     return [name, call];
   });
   return Object.fromEntries(entries) as BackendOps;

@@ -1,9 +1,9 @@
 /** A plan ready to run for a number of tokens at a time: its kernels, and the memory that they write. */
 
 import type { Plan, PlanStep } from '../plan.ts';
+import { assignRegisters } from '../registers.ts';
 import type { Device } from './device.ts';
 import { type Handle, type Kernel, type KernelSpec, keyFor } from './kernel.ts';
-import { assignRegisters } from './registers.ts';
 import type { DeviceState } from './state.ts';
 import { type Call, runStep } from './steps.ts';
 import { type Frame, Tape } from './tape.ts';

@@ -2,7 +2,8 @@
 
 import type { Tensor } from '../../reference/tensor.ts';
 import type { Device } from './device.ts';
-import type { Dims, Handle, KernelSpec } from './kernel.ts';
+import type { Handle, KernelSpec } from './kernel.ts';
+import { swapLast } from './layout.ts';
 
 export class Scope {
   readonly #device: Device;
@@ -34,11 +35,7 @@ export class Scope {
 
   /** (rows, columns) as (columns, rows). */
   transposed({ data, shape: [rows, columns] }: Tensor): Promise<Handle> {
-    const out = new Float32Array(data.length);
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
-    }
-    return this.put(out, rows, columns);
+    return this.put(swapLast(data, 1, rows, columns), rows, columns);
   }
 
   run(spec: KernelSpec, ...args: readonly Handle[]): Promise<Handle> {
@@ -72,16 +69,3 @@ export const isEmpty = ({ data }: Tensor): boolean => data.length === 0;
 export function zeros(...shape: number[]): Tensor {
   return { data: new Float32Array(shape.reduce((size, n) => size * n, 1)), shape };
 }
-
-/** Swaps the last two axes of (batch, a, b): the device keeps the last one outside. */
-export function swapLast({ data }: Tensor, batch: number, a: number, b: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < batch; r++) {
-    for (let i = 0; i < a; i++) {
-      for (let j = 0; j < b; j++) out[(r * b + j) * a + i] = data[(r * a + i) * b + j];
-    }
-  }
-  return out;
-}
-
-export type { Dims };

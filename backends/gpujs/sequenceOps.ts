@@ -4,8 +4,9 @@ import type { Tensor } from '../../reference/tensor.ts';
 import * as conv from './causalConv1d.ts';
 import * as heads from './heads.ts';
 import type { Handle } from './kernel.ts';
+import { perChannel, swapLast } from './layout.ts';
 import type { ScopedOp } from './rowOps.ts';
-import { type Scope, swapLast, zeros } from './scope.ts';
+import { type Scope, zeros } from './scope.ts';
 import * as scan from './selectiveScan.ts';
 import { type FinishSizes, type StepSizes, skipAndGate, stepSize } from './stepSize.ts';
 
@@ -78,7 +79,7 @@ async function inBlocks(
 
 /** State (batch, rows, columns) of the reference's layout on the device. */
 export function putState(scope: Scope, t: Tensor, batch: number, rows: number, columns: number) {
-  return scope.put(swapLast(t, batch, rows, columns), rows, columns, batch);
+  return scope.put(swapLast(t.data, batch, rows, columns), rows, columns, batch);
 }
 
 export async function takeState(
@@ -87,7 +88,7 @@ export async function takeState(
   shape: readonly number[],
 ): Promise<Tensor> {
   const [rows, columns, batch] = handle.dims;
-  return { data: swapLast(await scope.take(handle, []), batch, columns, rows), shape };
+  return { data: swapLast(await scope.read(handle), batch, columns, rows), shape };
 }
 
 export const causalConv1dOp: ScopedOp<'causalConv1d'> = async (scope, input) => {
@@ -139,11 +140,11 @@ async function finish(
   { scope, rows, tokens }: Block,
   y: Handle,
   x: Handle,
-  { D, z }: { D?: Float32Array; z?: Tensor },
+  { D, z }: { D?: Tensor; z?: Tensor },
 ): Promise<Handle> {
   const [width] = y.dims;
   const sizes: FinishSizes = { tokens, width, xFrom: 0, zFrom: 0, hasD: !!D, hasZ: !!z };
-  const skip = D ? [x, await scope.put(D, width)] : [];
+  const skip = D ? [x, await scope.put(perChannel(D.data, width), width)] : [];
   const gate = z ? [await rows(z, width)] : [];
   return scope.run(skipAndGate(sizes), y, ...skip, ...gate);
 }
@@ -173,7 +174,7 @@ export const selectiveScanOp =
         const y = await scope.run(scan.selectiveScan(sizes), ...inputs, read, state, runs);
         const next = scan.selectiveScanState(sizes);
         const after = await scope.runIn(place, next, ...inputs, state, spans);
-        return { y: await finish(block, y, own, { D: perChannel(D, dInner), z }), state: after };
+        return { y: await finish(block, y, own, { D, z }), state: after };
       },
     );
     return {
@@ -181,16 +182,6 @@ export const selectiveScanOp =
       h: await takeState(scope, all.state, stateShape),
     };
   };
-
-/** D of every channel, from one per channel or one per head. */
-export function perChannel(D: Tensor | undefined, width: number): Float32Array | undefined {
-  if (!D) return undefined;
-  const { data } = D;
-  return Float32Array.from(
-    { length: width },
-    (_, c) => data[Math.floor((c * data.length) / width)],
-  );
-}
 
 type HeadInput = Parameters<ScopedOp<'ssd'>>[1] & Parameters<ScopedOp<'discreteSsd'>>[1];
 
@@ -207,7 +198,6 @@ const headsOp =
     const stateShape = [batch, nHeads, headDim, dState];
     const h = input.h ?? zeros(...stateShape);
     if (seqlen === 0) return { y: x, h };
-    const skip = perChannel(D, width);
     const froms = { xFrom: 0, BFrom: 0, CFrom: 0 };
     const all = await inBlocks(
       ...([scope, { batch, seqlen, width }, lengthOf(input)] as const),
@@ -224,7 +214,7 @@ const headsOp =
         const read = await rows(C, nGroups * dState);
         const y = await scope.run(heads.headsRead(sizes), ...inputs, read, state, runs);
         const after = await scope.runIn(place, heads.headsState(sizes), ...inputs, state, spans);
-        return { y: await finish(block, y, own, { D: skip, z }), state: after };
+        return { y: await finish(block, y, own, { D, z }), state: after };
       },
     );
     return {

@@ -4,10 +4,11 @@ import type { Tensor } from '../../reference/tensor.ts';
 import * as conv from './causalConv1d.ts';
 import * as heads from './heads.ts';
 import type { Handle } from './kernel.ts';
+import { perChannel } from './layout.ts';
 import type { ScopedOp } from './rowOps.ts';
 import type { Scope } from './scope.ts';
 import * as scan from './selectiveScan.ts';
-import { perChannel, putState, takeState } from './sequenceOps.ts';
+import { putState, takeState } from './sequenceOps.ts';
 import { skipAndGate, stepSize } from './stepSize.ts';
 
 /** Every slot takes a token. */
@@ -54,11 +55,11 @@ async function finish(
   scope: Scope,
   y: Handle,
   x: Handle,
-  { D, z }: { D?: Float32Array; z?: Tensor },
+  { D, z }: { D?: Tensor; z?: Tensor },
 ): Promise<Handle> {
   const [width, tokens] = y.dims;
   const sizes = { tokens, width, xFrom: 0, zFrom: 0, hasD: D !== undefined, hasZ: z !== undefined };
-  const skip = D ? [x, await scope.put(D, width)] : [];
+  const skip = D ? [x, await scope.put(perChannel(D.data, width), width)] : [];
   const gate = z ? [await scope.rows(z, width)] : [];
   return scope.run(skipAndGate(sizes), y, ...skip, ...gate);
 }
@@ -82,9 +83,8 @@ export const selectiveScanStepOp: ScopedOp<'selectiveScanStep'> = async (scope, 
   );
   const read = await scope.rows(C, nGroups * dState);
   const y = await scope.run(scan.selectiveScanStep(sizes), after, read);
-  const skip = perChannel(D, dInner);
   return {
-    y: await scope.take(await finish(scope, y, rows, { D: skip, z }), x.shape),
+    y: await scope.take(await finish(scope, y, rows, { D, z }), x.shape),
     h: await takeState(scope, after, h.shape),
   };
 };
@@ -115,9 +115,8 @@ async function stepHeads(
     after,
     await scope.rows(C, nGroups * dState),
   );
-  const skip = perChannel(D, width);
   return {
-    y: await scope.take(await finish(scope, y, rows, { D: skip, z }), x.shape),
+    y: await scope.take(await finish(scope, y, rows, { D, z }), x.shape),
     h: await takeState(scope, after, h.shape),
   };
 }

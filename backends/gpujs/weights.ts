@@ -3,6 +3,7 @@
 import type { Tensor } from '../../reference/tensor.ts';
 import type { Device } from './device.ts';
 import type { Handle } from './kernel.ts';
+import { perChannel, swapLast } from './layout.ts';
 
 type Layout = 'matrix' | 'vector' | 'rates' | 'skip';
 
@@ -18,7 +19,10 @@ export class WeightStore {
 
   /** (dOut, dIn) as (dIn, dOut); also the filters of a convolution, (channels, dConv) as (dConv, channels). */
   matrix(name: string): Promise<Handle> {
-    return this.#once('matrix', name, (t) => transposed(t, (x) => x));
+    return this.#once('matrix', name, ({ data, shape: [rows, columns] }) => [
+      swapLast(data, 1, rows, columns),
+      [rows, columns],
+    ]);
   }
 
   vector(name: string): Promise<Handle> {
@@ -27,21 +31,17 @@ export class WeightStore {
 
   /** A = −exp(ALog): (dInner, dState) as (dState, dInner), or one per head. */
   rates(name: string): Promise<Handle> {
-    const rate = (ALog: number) => -Math.exp(ALog);
-    return this.#once('rates', name, (t) =>
-      t.shape.length === 2
-        ? transposed(t, rate)
-        : [Float32Array.from(t.data, rate), [t.data.length]],
-    );
+    return this.#once('rates', name, ({ data, shape: [rows, columns] }) => {
+      const rates = data.map((ALog) => -Math.exp(ALog));
+      return columns === undefined
+        ? [Float32Array.from(rates), [rows]]
+        : [swapLast(rates, 1, rows, columns), [rows, columns]];
+    });
   }
 
   /** D of every channel, from one per channel or one per head. */
   skip(name: string, channels: number): Promise<Handle> {
-    return this.#once('skip', name, ({ data }) => {
-      const perHead = channels / data.length;
-      const all = Float32Array.from({ length: channels }, (_, c) => data[Math.floor(c / perHead)]);
-      return [all, [channels]];
-    });
+    return this.#once('skip', name, ({ data }) => [perChannel(data, channels), [channels]]);
   }
 
   /** Frees them all. */
@@ -63,15 +63,4 @@ export class WeightStore {
     }
     return handle;
   }
-}
-
-function transposed(
-  { data, shape: [rows, columns] }: Tensor,
-  f: (x: number) => number,
-): [Float32Array, number[]] {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = f(data[r * columns + c]);
-  }
-  return [out, [rows, columns]];
 }

@@ -1,6 +1,6 @@
 /** Which of a plan's buffers may share memory: those that are never needed at the same time. */
 
-import type { Columns, Plan, PlanStep } from '../plan.ts';
+import type { Columns, Plan, PlanStep } from './plan.ts';
 
 /**
  * A number for every buffer, so that two buffers of one width and number get the same memory only if the

@@ -1,0 +1,27 @@
+/** From the reference's layouts to the device's, which has the last axis of weights and states outside. */
+
+/** (batch, rows, columns) as (batch, columns, rows). */
+export function swapLast(
+  data: ArrayLike<number>,
+  batch: number,
+  rows: number,
+  columns: number,
+): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let b = 0; b < batch; b++) {
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        out[(b * columns + c) * rows + r] = data[(b * rows + r) * columns + c];
+      }
+    }
+  }
+  return out;
+}
+
+/** D of every channel, from one per channel or one per head. */
+export function perChannel(D: ArrayLike<number>, channels: number): Float32Array {
+  return Float32Array.from(
+    { length: channels },
+    (_, c) => D[Math.floor((c * D.length) / channels)],
+  );
+}
