@@ -20,15 +20,17 @@ export {
 } from './backend.ts';
 export { type CheckpointCode, CheckpointError } from './checkpoint/errors.ts';
 export type { BlobFiles, BlobLike } from './checkpoint/files.ts';
+export type { Budget } from './decode/budget.ts';
 export {
   collect,
   type EndEvent,
   type FinishReason,
   type GenerateEvent,
-  generate,
+  type PlanEvent,
   type Prompt,
   type TokenEvent,
-} from './decode/generate.ts';
+} from './decode/events.ts';
+export { generate } from './decode/generate.ts';
 export type { GenerateOptions } from './decode/options.ts';
 export { restoreState, saveState } from './decode/savedState.ts';
 export { type Score, type ScoreOptions, score } from './decode/score.ts';

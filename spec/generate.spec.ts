@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { collect, type GenerateEvent, generate, type Prompt } from '../lib/decode/generate.ts';
+import { collect, type GenerateEvent, type Prompt } from '../lib/decode/events.ts';
+import { generate } from '../lib/decode/generate.ts';
 import type { GenerateOptions } from '../lib/decode/options.ts';
 import { score } from '../lib/decode/score.ts';
 import { StreamingText } from '../lib/decode/text.ts';
@@ -137,7 +138,9 @@ describe('numbers and texts of events', () => {
       const events = await eventsOf('Once', { seed: 3, maxTokens: 40, stop });
       const end = events[events.length - 1];
       if (end.kind !== 'end') throw new Error('expected an end');
-      const pieces = events.map((event) => (event.kind === 'token' ? event.text : event.rest));
+      const pieces = events.map((event) =>
+        event.kind === 'plan' ? '' : event.kind === 'token' ? event.text : event.rest,
+      );
       expect(pieces.join('')).toBe(end.text);
       const all = tokenizer.decode([...encodePrompt(tokenizer, 'Once'), ...end.tokens]);
       expect(all).toBe(`Once${end.text}`);

@@ -10,7 +10,8 @@ import type { Backend, DecodeOptions, Executor, Row } from '../backends/types.ts
 import { loadOn } from '../lib/backend.ts';
 import { openRegular } from '../lib/checkpoint/nodeFiles.ts';
 import { TensorFile } from '../lib/checkpoint/tensorFile.ts';
-import { collect, generate } from '../lib/decode/generate.ts';
+import { collect } from '../lib/decode/events.ts';
+import { generate } from '../lib/decode/generate.ts';
 import { referenceExecutor } from '../lib/decode/referenceExecutor.ts';
 import { loadModel } from '../lib/loadModel.ts';
 import { lawsOf } from '../lib/verify/laws/index.ts';

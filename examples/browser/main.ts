@@ -24,7 +24,8 @@ async function write(files: File[]): Promise<void> {
   });
   status.textContent = 'writing';
   for await (const event of generate(model, [''], { maxTokens: 60, temperature: 0 })) {
-    text.textContent += event.kind === 'token' ? event.text : event.rest;
+    if (event.kind === 'token') text.textContent += event.text;
+    if (event.kind === 'end') text.textContent += event.rest;
     await painted();
   }
   status.textContent = 'done';

@@ -4,13 +4,15 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import type { BackendInfo } from '../../backends/types.ts';
 import { type ModelConfig, stateSize } from '../../reference/config.ts';
 import { ConfigError } from '../../reference/errors.ts';
+import { DEFAULT_BACKEND, openExecutor } from '../backend.ts';
 import { generate } from '../decode/generate.ts';
 import type { GenerateOptions } from '../decode/options.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { Columns } from './columns.ts';
-import type { Context } from './context.ts';
+import { type Context, describeBackend } from './context.ts';
 import { parseInteger, parseNumber } from './options.ts';
 import { studentsOf } from './students.ts';
 import { formatBytes, formatCount, formatTable, type Terminal, terminalText } from './terminal.ts';
@@ -69,7 +71,9 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
     ),
   );
   // a begin token inside a text means that another story begins
+  const executor = await openExecutor(loaded.model, DEFAULT_BACKEND);
   const common: GenerateOptions = {
+    backend: executor,
     maxTokens,
     seed,
     signal,
@@ -80,6 +84,7 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
   /** Streams chains into the columns from `first` on. */
   const tell = async (first: number, options: GenerateOptions) => {
     for await (const event of generate(loaded, [''], { ...common, ...options })) {
+      if (event.kind === 'plan') continue;
       const column = first + event.sample;
       if (event.kind === 'token') {
         lengths[column]++;
@@ -92,24 +97,24 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
   };
   const sampled = stories > 1 ? [tell(1, { samples: stories - 1, temperature })] : [];
   await Promise.all([tell(0, { temperature: 0 }), ...sampled]);
+  await executor.close();
   const seconds = (performance.now() - start) / 1000;
-  report(terminal, loaded, lengths, seconds);
+  report(terminal, loaded, executor.info, lengths, seconds);
 }
 
 function report(
   terminal: Terminal,
-  loaded: LoadedModel,
+  { config }: LoadedModel,
+  info: BackendInfo,
   lengths: readonly number[],
   seconds: number,
 ): void {
-  const { config, model } = loaded;
   const tokens = lengths.reduce((sum, n) => sum + n, 0);
   const rate = formatCount(tokens / seconds);
   const longest = Math.max(...lengths);
-  const { precision } = model;
   terminal.out(
     `\n${formatCount(tokens)} tokens in ${seconds.toFixed(2)} s: ${rate} tokens/s over ${lengths.length} chains ` +
-      `(reference backend, ${precision}, 1 thread)\n\n` +
+      `on ${describeBackend(info)}\n\n` +
       'What one sequence keeps in memory while it is decoded, at 4 bytes a number\n' +
       `(the Float64 reference takes twice that):\n\n`,
   );

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import { type Json, parseJson, toPlain } from '../checkpoint/json.ts';
-import type { Prompt } from '../decode/generate.ts';
+import type { Prompt } from '../decode/events.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 
 /**

@@ -1,22 +1,28 @@
 /** `selscan generate`: decodes chains and streams them. */
 
 import { type Command, Option } from 'commander';
+import type { WeightFormat } from '../../backends/types.ts';
 import { ConfigError } from '../../reference/errors.ts';
-import { openExecutor } from '../backend.ts';
-import { type EndEvent, generate, type Prompt } from '../decode/generate.ts';
+import { DEFAULT_BACKEND, openExecutor } from '../backend.ts';
+import type { Budget } from '../decode/budget.ts';
+import type { EndEvent, PlanEvent, Prompt } from '../decode/events.ts';
+import { generate } from '../decode/generate.ts';
 import type { GenerateOptions } from '../decode/options.ts';
 import { loadModel } from '../loadModel.ts';
 import { type Context, checkBackend, describeBackend } from './context.ts';
 import { readPrompts } from './files.ts';
 import { parseInteger, parseLogitBias, parseNumber, parseTexts } from './options.ts';
-import { formatCount, type Terminal, terminalText } from './terminal.ts';
+import { formatBytes, formatCount, type Terminal, terminalText } from './terminal.ts';
 
-interface Flags extends Omit<GenerateOptions, 'backend' | 'signal' | 'trace'> {
+interface Flags extends Omit<GenerateOptions, 'backend' | 'signal' | 'trace' | 'budget'> {
   model: string;
   prompt?: string;
   prompts?: string;
+  budgetSeconds?: number;
+  budgetTokens?: number;
   backend: string;
-  threads: number;
+  threads?: number;
+  weights?: WeightFormat;
   json?: boolean;
 }
 
@@ -32,8 +38,12 @@ export function addGenerate(program: Command, context: Context): void {
       .option('--max-tokens <n>', 'new tokens per chain, at most', parseInteger, 256)
       .option('--stop <text>', 'text that ends a chain (may be given again)', parseTexts, []),
   )
-    .addOption(new Option('--backend <name>', 'what computes').default('reference'))
-    .option('--threads <n>', 'threads of the backend', parseInteger, 1)
+    .option('--max-rows <n>', 'chains decoded at the same time, at most', parseInteger, 64)
+    .option('--budget-seconds <s>', 'ends all chains after so long and keeps them', parseNumber)
+    .option('--budget-tokens <n>', 'ends all chains after so many new tokens', parseInteger)
+    .addOption(new Option('--backend <name>', 'what computes').default(DEFAULT_BACKEND))
+    .option('--threads <n>', 'threads that compute; wasm takes more than 1', parseInteger)
+    .option('--weights <format>', 'how wasm stores the matrices: float32 or int8')
     .option('--json', 'one JSON object per finished sample, then a summary')
     .action((flags: Flags) => run(flags, context));
 }
@@ -77,53 +87,80 @@ export function samplingOptions(flags: SamplingFlags): SamplingFlags {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
-  checkBackend(flags.backend, flags.threads);
+async function run(flags: Flags, { terminal, signal, fail }: Context): Promise<void> {
+  const { threads, weights, maxRows, json } = flags;
+  const tuning = { ...(threads !== undefined && { threads }), ...(weights && { weights }) };
+  checkBackend(flags.backend, tuning);
   const prompts = await promptsOf(flags);
   const loaded = await loadModel(flags.model, { signal });
-  for (const warning of loaded.warnings) terminal.err(`warning: ${terminalText(warning)}\n`);
+  const warn = (text: string) => terminal.err(`warning: ${terminalText(text)}\n`);
+  for (const warning of loaded.warnings) warn(warning);
   const options: GenerateOptions = {
     ...samplingOptions(flags),
     samples: flags.samples,
     maxTokens: flags.maxTokens,
     stop: flags.stop,
+    ...(maxRows !== undefined && { maxRows }),
+    budget: budgetOf(flags),
     signal,
   };
-  const executor = await openExecutor(loaded.model, flags.backend);
-  const show = flags.json ? showJson(terminal) : showText(terminal, prompts, flags.samples ?? 1);
+  const executor = await openExecutor(loaded.model, flags.backend, tuning);
+  const show = json ? showJson(terminal) : showText(terminal, prompts, flags.samples ?? 1);
   const start = performance.now();
-  let tokens = 0;
-  let samples = 0;
+  let [tokens, samples, failed] = [0, 0, 0];
+  let plan: PlanEvent | undefined;
   try {
     for await (const event of generate(loaded, prompts, { ...options, backend: executor })) {
       if (event.kind === 'token') {
         tokens++;
         show.token(event.text);
-      } else {
+      } else if (event.kind === 'end') {
         samples++;
+        if (event.error) failed++;
         show.end(event);
+      } else {
+        plan = event;
+        terminal.err(`${planLine(event)}\n`);
       }
     }
   } finally {
     await executor.close();
   }
+  if (failed > 0) {
+    fail();
+    warn(`${failed} of ${samples} samples failed: their logits were not finite`);
+  }
   const seconds = (performance.now() - start) / 1000;
   const summary = {
     prompts: prompts.length,
     samples,
+    ...(failed > 0 && { failed }),
     tokens,
     seconds,
     tokensPerSecond: tokens / seconds,
     ...executor.info,
+    ...(plan && { rows: plan.rows, wantedRows: plan.wanted, bytesPerRow: plan.bytesPerRow }),
     seed: flags.seed ?? 0,
   };
-  if (flags.json) terminal.out(`${JSON.stringify({ summary })}\n`);
+  if (json) terminal.out(`${JSON.stringify({ summary })}\n`);
   else {
     const rate = formatCount(summary.tokensPerSecond);
     terminal.err(
       `${formatCount(tokens)} tokens in ${seconds.toFixed(2)} s: ${rate} tokens/s on ${describeBackend(executor.info)}\n`,
     );
   }
+}
+
+function budgetOf({ budgetSeconds, budgetTokens }: Flags): Budget {
+  return {
+    ...(budgetSeconds !== undefined && { seconds: budgetSeconds }),
+    ...(budgetTokens !== undefined && { tokens: budgetTokens }),
+  };
+}
+
+function planLine({ rows, wanted, tokens, bytesPerRow }: PlanEvent): string {
+  const size = `${formatBytes(bytesPerRow)} each for ${formatCount(tokens)} tokens`;
+  return `memory holds ${rows} of ${wanted} chains at a time (${size}); the others wait their turn`;
 }
 
 async function promptsOf({ prompt, prompts }: Flags): Promise<Prompt[]> {
@@ -141,7 +178,7 @@ interface Show {
 function showJson(terminal: Terminal): Show {
   return {
     token: () => {},
-    end: ({ prompt, sample, text, tokens, finishReason, stop, logprob }) => {
+    end: ({ prompt, sample, text, tokens, finishReason, stop, error, logprob }) => {
       const line = {
         prompt,
         sample,
@@ -149,6 +186,7 @@ function showJson(terminal: Terminal): Show {
         tokens,
         finishReason,
         ...(stop !== undefined && { stop }),
+        ...(error && { error }),
         logprob,
       };
       terminal.out(`${JSON.stringify(line)}\n`);

@@ -12,7 +12,9 @@ export interface DrawPlace {
   /** Index of the prompt, and of the chain among its samples. */
   prompt: number;
   sample: number;
-  /** Prompt and output so far; the drawn token takes the position after them. */
+  /** Tokens before the one that is drawn, which takes the position after them. */
+  position: number;
+  /** Those tokens, prompt and output; read by the repetition penalty alone. */
   seen: readonly number[];
   /** The model's logits for that position. Shape (vocabRows). */
   logits: Vector;
@@ -26,6 +28,14 @@ export interface DrawnToken {
   filteredLogprob: number;
 }
 
+/** The number that draws the token at a place: nothing but the place and the seed decides it. */
+export function uniformOf(
+  { prompt, sample, position }: Pick<DrawPlace, 'prompt' | 'sample' | 'position'>,
+  { seed }: DecodePlan,
+): number {
+  return uniform({ seed, problem: prompt, sample, position, purpose: 'token' });
+}
+
 /**
  * Draws a token below vocabSize: rows of padding are no tokens.
  * @throws SelscanError with code NonFiniteLogits when the model's logits are not all finite.
@@ -36,8 +46,7 @@ export function drawToken(
   vocabSize: number,
   trace?: Trace,
 ): DrawnToken {
-  const { prompt, sample, seen, logits } = place;
-  const position = seen.length;
+  const { position, seen, logits } = place;
   for (let i = 0; i < logits.length; i++) {
     if (Number.isFinite(logits[i])) continue;
     throw new SelscanError(
@@ -46,11 +55,12 @@ export function drawToken(
         'the weights or the state are broken',
     );
   }
+  const { steps } = plan;
   const row = { data: logits.subarray(0, vocabSize), shape: [1, vocabSize] };
-  const { logits: filtered } = filterLogits({ logits: row, steps: plan.steps, previous: [seen] });
-  const u = plan.isGreedy
-    ? undefined
-    : uniform({ seed: plan.seed, problem: prompt, sample, position, purpose: 'token' });
+  // without steps there is nothing to change, and no copy to be made
+  const { logits: filtered } =
+    steps.length === 0 ? { logits: row } : filterLogits({ logits: row, steps, previous: [seen] });
+  const u = plan.isGreedy ? undefined : uniformOf(place, plan);
   const choice =
     u === undefined ? greedyToken({ logits: filtered }) : chooseToken({ logits: filtered, u: [u] });
   const [token] = choice.tokens;
@@ -60,7 +70,7 @@ export function drawToken(
     kind: 'sampler',
     position,
     logits: logits.slice(),
-    filtered: filtered.data,
+    filtered: filtered.data.slice(),
     ...(u !== undefined && { u }),
     token,
     logprob,

@@ -4,6 +4,7 @@ import type { Executor } from '../../backends/types.ts';
 import { ConfigError, UnsupportedError } from '../../reference/errors.ts';
 import { checkSamplingStep, type SamplingStep } from '../../reference/sampling.ts';
 import type { Trace } from '../../reference/trace.ts';
+import { type Budget, checkBudget } from './budget.ts';
 
 /** All options of `generate`. Sampling acts in the order in which its options stand here. */
 export interface GenerateOptions {
@@ -37,13 +38,15 @@ export interface GenerateOptions {
 
   /** Chains that are decoded at the same time, at most. Default 64. */
   maxRows?: number;
+  /** What all chains together may cost. When it is used up they end, and what they have so far is kept. */
+  budget?: Budget;
   /** Ends all chains; what they have so far is kept. */
   signal?: AbortSignal;
   /** Receives how each token is drawn, and with one row at a time everything inside the model. */
   trace?: Trace;
   /**
-   * What computes: `'reference'` (the default), another backend by name, opened for this call, or an
-   * executor from openExecutor, which may serve many calls.
+   * What computes: a backend by name, opened for this call (default {@link DEFAULT_BACKEND}), or an executor
+   * from openExecutor, which may serve many calls.
    */
   backend?: string | Executor;
 }
@@ -52,15 +55,22 @@ export interface GenerateOptions {
 export interface DecodePlan {
   samples: number;
   maxTokens: number;
+  /** 0 takes the likeliest token. */
+  temperature: number;
   isGreedy: boolean;
   /** What happens to the logits, in order. */
   steps: readonly SamplingStep[];
+  /** Whether a token can be drawn where the logits are: at most a temperature happens to them. */
+  isPlain: boolean;
+  /** Whether a draw depends on the tokens before it. */
+  readsTokens: boolean;
   stop: readonly string[];
   stopTokens: ReadonlySet<number>;
   seed: number;
   firstPrompt: number;
   firstSample: number;
   maxRows: number;
+  budget: Budget;
 }
 
 const NAMES: ReadonlySet<string> = new Set([
@@ -78,6 +88,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'firstPrompt',
   'firstSample',
   'maxRows',
+  'budget',
   'signal',
   'trace',
   'backend',
@@ -108,18 +119,22 @@ export function planDecoding(options: GenerateOptions, vocabSize: number): Decod
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new ConfigError('stop: expected texts of at least one character');
   }
-  const isGreedy = temperature === 0;
+  const steps = samplingSteps(options, temperature, vocabSize);
   return {
     samples: whole('samples', options.samples ?? 1, 1),
     maxTokens: whole('maxTokens', options.maxTokens ?? 256, 1),
-    isGreedy,
-    steps: samplingSteps(options, temperature, vocabSize),
+    temperature,
+    isGreedy: temperature === 0,
+    steps,
+    isPlain: steps.every(({ kind }) => kind === 'temperature'),
+    readsTokens: steps.some(({ kind }) => kind === 'repetitionPenalty'),
     stop,
     stopTokens: new Set(stopTokens),
     seed,
     firstPrompt: whole('firstPrompt', options.firstPrompt ?? 0, 0),
     firstSample: whole('firstSample', options.firstSample ?? 0, 0),
     maxRows: whole('maxRows', options.maxRows ?? 64, 1),
+    budget: checkBudget(options.budget ?? {}),
   };
 }
 

@@ -5,14 +5,14 @@ import type { Executor, Row } from '../../backends/types.ts';
 import { SelscanError } from '../../reference/errors.ts';
 import { logprobOf } from '../../reference/sampling.ts';
 import { emptyOf, type Tensor, type Vector, zeros } from '../../reference/tensor.ts';
-import { openExecutor } from '../backend.ts';
+import { DEFAULT_BACKEND, openExecutor } from '../backend.ts';
 import { type LoadedModel, requireTokenizer } from '../loadModel.ts';
 import { encodePrompt } from '../tokenizer/tokenizer.ts';
 
 export interface ScoreOptions {
   /** Whether to return the logits too, which take seqlen·vocabRows numbers. Default false. */
   withLogits?: boolean;
-  /** What computes: a backend by name, or an executor of this model. Default `'reference'`. */
+  /** What computes: a backend by name, or an executor of this model. Default {@link DEFAULT_BACKEND}. */
   backend?: string | Executor;
   signal?: AbortSignal;
 }
@@ -32,7 +32,7 @@ export interface Score {
 export async function score(
   loaded: LoadedModel,
   text: string | readonly number[],
-  { withLogits = false, backend = 'reference', signal }: ScoreOptions = {},
+  { withLogits = false, backend = DEFAULT_BACKEND, signal }: ScoreOptions = {},
 ): Promise<Score> {
   const tokens =
     typeof text === 'string' ? encodePrompt(requireTokenizer(loaded), text) : [...text];

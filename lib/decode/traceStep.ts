@@ -6,8 +6,9 @@ import { newState } from '../../reference/state.ts';
 import type { TraceEvent } from '../../reference/trace.ts';
 import type { LoadedModel } from '../loadModel.ts';
 import { drawToken } from './drawToken.ts';
-import { encodeAny, type Prompt } from './generate.ts';
+import type { Prompt } from './events.ts';
 import { type GenerateOptions, planDecoding } from './options.ts';
+import { encodeAny } from './prompts.ts';
 
 export interface TraceStepOptions
   extends Pick<
@@ -52,6 +53,7 @@ export function traceStep(
   if (position > 0) prefill({ model, state, tokens: tokens.slice(0, position), logits: 'last' });
   const logits = step(model, state, tokens[position], trace);
   const seen = tokens.slice(0, position + 1);
-  drawToken({ prompt: 0, sample: 0, seen, logits }, plan, config.vocabSize, trace);
+  const place = { prompt: 0, sample: 0, position: seen.length, seen, logits };
+  drawToken(place, plan, config.vocabSize, trace);
   return { tokens, position, token: tokens[position], events };
 }
