@@ -33,6 +33,13 @@ export {
 export { generate } from './decode/generate.ts';
 export type { GenerateOptions } from './decode/options.ts';
 export { restoreState, saveState } from './decode/savedState.ts';
+export {
+  loadSequence,
+  openSequence,
+  type SavedSequence,
+  type Sequence,
+  type SequenceOptions,
+} from './decode/sequence.ts';
 export { type Score, type ScoreOptions, score } from './decode/score.ts';
 export { type StepTrace, type TraceStepOptions, traceStep } from './decode/traceStep.ts';
 export { type Inspection, type InspectOptions, inspect } from './inspect.ts';

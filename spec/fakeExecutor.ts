@@ -2,6 +2,9 @@
 
 import { checkStep, RowTable } from '../backends/rows.ts';
 import type { Draw, Drawn, Executor, Row } from '../backends/types.ts';
+import { collect, type GenerateEvent, type Prompt } from '../lib/decode/events.ts';
+import { generate } from '../lib/decode/generate.ts';
+import type { GenerateOptions } from '../lib/decode/options.ts';
 import type { LoadedModel } from '../lib/loadModel.ts';
 import { modelOf } from '../lib/verify/randomModel.ts';
 import type { ModelConfig } from '../reference/config.ts';
@@ -132,12 +135,12 @@ export function fake({ rows, drawsTokens, breaks, beforeStep }: FakeOptions = {}
   const loaded: LoadedModel = {
     name: 'fake',
     family: 'mamba',
-    scheme: 'huggingFace',
+    scheme: 'huggingFaceMamba',
     eosTokens: [],
     warnings: [],
     config: CONFIG,
     model: modelOf({ config: CONFIG, seed: 1 }),
-  } as unknown as LoadedModel;
+  };
   return { executor, loaded, counts };
 }
 
@@ -150,3 +153,22 @@ function drawn(logits: Float64Array, { temperature, u }: Draw): Drawn {
   const [token] = choice.tokens;
   return { token, logprob: logprobOf(logits, token), filteredLogprob: choice.logprobs[0] };
 }
+
+/** Decodes on a fake executor. */
+export const run = (
+  { loaded, executor }: Fake,
+  prompts: readonly Prompt[],
+  options: GenerateOptions,
+) => generate(loaded, prompts, { ...options, backend: executor });
+export const ends = (from: Fake, prompts: readonly Prompt[], options: GenerateOptions) =>
+  collect(run(from, prompts, options));
+
+export async function eventsOf(from: Fake, prompts: readonly Prompt[], options: GenerateOptions) {
+  const events: GenerateEvent[] = [];
+  for await (const event of run(from, prompts, options)) events.push(event);
+  return events;
+}
+
+/** Prompts of the given lengths, all different. */
+export const ragged = (...lengths: number[]) =>
+  lengths.map((length, i) => Array.from({ length }, (_, t) => (3 * i + t) % 11));
