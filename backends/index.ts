@@ -12,12 +12,15 @@ export interface OpenOptions {
   weights?: WeightFormat;
 }
 
-const OPENERS: Record<string, (options: OpenOptions) => Promise<Backend>> = Object.fromEntries(
-  (['cpu', 'webasm', 'webgpu', 'webgl2', 'headlessgl'] as const).map((mode) => [
-    `gpujs:${mode}`,
-    async (options: OpenOptions) => (await import('./gpujs/index.ts')).openGpujs(mode, options),
-  ]),
-);
+const OPENERS: Record<string, (options: OpenOptions) => Promise<Backend>> = {
+  wasm: async (options) => (await import('./wasm/index.ts')).openWasm(options),
+  ...Object.fromEntries(
+    (['cpu', 'webasm', 'webgpu', 'webgl2', 'headlessgl'] as const).map((mode) => [
+      `gpujs:${mode}`,
+      async (options: OpenOptions) => (await import('./gpujs/index.ts')).openGpujs(mode, options),
+    ]),
+  ),
+};
 
 /** All backends but the reference. */
 export const BACKEND_NAMES: readonly string[] = Object.keys(OPENERS);

@@ -8,8 +8,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { openBackend } from '../backends/index.ts';
 import type { Backend, DecodeOptions, Executor, Row } from '../backends/types.ts';
 import { loadOn } from '../lib/backend.ts';
-import { openRegular } from '../lib/checkpoint/nodeFiles.ts';
-import { TensorFile } from '../lib/checkpoint/tensorFile.ts';
 import { collect } from '../lib/decode/events.ts';
 import { generate } from '../lib/decode/generate.ts';
 import { referenceExecutor } from '../lib/decode/referenceExecutor.ts';
@@ -18,6 +16,7 @@ import { lawsOf } from '../lib/verify/laws/index.ts';
 import { MODEL_LAWS } from '../lib/verify/laws/models.ts';
 import { backendSubject } from '../lib/verify/subject.ts';
 import { type OpName, ops } from '../reference/ops.ts';
+import { goldenGreedy } from './goldenModels.ts';
 import { expectLaw, path, RUNS, TINY_STORIES } from './support.ts';
 
 const GOLDEN = path('fixtures/golden/models');
@@ -85,7 +84,7 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('gpujs:%s', (mode) => {
     }
 
     it.each(readdirSync(GOLDEN))('%s decodes to the greedy tokens of its authors', async (name) => {
-      const { prompts, greedy } = await goldenGreedy(name);
+      const { prompts, greedy } = await goldenGreedy(join(GOLDEN, name));
       const executor = await open((await loadModel(join(GOLDEN, name))).model);
       const taken = await executor.prefill(prompts);
       const rows = taken.map(({ row }) => row);
@@ -184,23 +183,6 @@ async function decodeOnHost(
     });
   }
   return decoded;
-}
-
-/** The prompts of a golden model and the tokens that its own implementation decoded greedily. */
-async function goldenGreedy(name: string): Promise<{ prompts: number[][]; greedy: number[][] }> {
-  const file = await TensorFile.open(await openRegular(join(GOLDEN, name, 'golden.safetensors')));
-  try {
-    const rows = async (tensor: string) => {
-      const { data, shape } = await file.integers(tensor);
-      const all = Array.from(data as number[], Number);
-      return Array.from({ length: shape[0] }, (_, b) =>
-        all.slice(b * shape[1], (b + 1) * shape[1]),
-      );
-    };
-    return { prompts: await rows('in.input_ids'), greedy: await rows('out.greedy_ids') };
-  } finally {
-    await file.close();
-  }
 }
 
 /** Buffers on the GPU, and bytes of this process after a collection. */

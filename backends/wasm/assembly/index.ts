@@ -1,0 +1,3 @@
+/** What the module exports. */
+
+export { dismiss, run, work } from './team';

@@ -1,0 +1,136 @@
+/** The memory that kernels work in: one WebAssembly memory, given out in pieces. */
+
+import { BackendError } from '../../reference/errors.ts';
+
+/** Bytes of a page of WebAssembly memory. */
+const WASM_PAGE = 65_536;
+/** Pieces begin at a line of the cache. */
+const LINE = 64;
+/** The address 0 stands for nothing. */
+const FIRST = 1024;
+/** Most that a 32-bit memory can have. */
+export const MOST_BYTES = 65_536 * WASM_PAGE;
+
+/**
+ * Gives out pieces of a growing memory. A piece that is freed serves the next one of its size: states and pages of
+ * caches all have the same few sizes, so nothing is ever moved.
+ */
+export class Memory {
+  readonly wasm: WebAssembly.Memory;
+  /** Most bytes that it may grow to. */
+  readonly limit: number;
+  readonly #free = new Map<number, number[]>();
+  #end = FIRST;
+  #used = 0;
+  #f32: Float32Array;
+  #u32: Uint32Array;
+
+  /** @throws BackendError with code OutOfMemory where not even an empty memory of this kind can be had. */
+  constructor(isShared: boolean, limit = MOST_BYTES) {
+    this.limit = Math.min(Math.floor(limit / WASM_PAGE) * WASM_PAGE, MOST_BYTES);
+    this.wasm = newMemory(isShared, this.limit / WASM_PAGE);
+    this.#f32 = new Float32Array(this.wasm.buffer);
+    this.#u32 = new Uint32Array(this.wasm.buffer);
+  }
+
+  /** All of it as numbers; to be asked for again after anything was allocated. */
+  get f32(): Float32Array {
+    this.#refresh();
+    return this.#f32;
+  }
+
+  get u32(): Uint32Array {
+    this.#refresh();
+    return this.#u32;
+  }
+
+  get bytes(): Uint8Array {
+    return new Uint8Array(this.wasm.buffer);
+  }
+
+  /** Bytes in use. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Bytes that can still be given out. */
+  get available(): number {
+    return this.limit - this.#used - FIRST;
+  }
+
+  /** A piece of memory, with whatever it held before. @throws BackendError with code OutOfMemory. */
+  allocate(bytes: number): number {
+    const size = rounded(bytes);
+    const address = this.#free.get(size)?.pop() ?? this.#extend(size);
+    this.#used += size;
+    return address;
+  }
+
+  /** A piece of memory full of zeros. */
+  allocateZeros(bytes: number): number {
+    const address = this.allocate(bytes);
+    this.bytes.fill(0, address, address + rounded(bytes));
+    return address;
+  }
+
+  /** Takes a piece back; `bytes` as it was asked for. */
+  free(address: number, bytes: number): void {
+    if (address === 0) return;
+    const size = rounded(bytes);
+    this.#used -= size;
+    const list = this.#free.get(size) ?? [];
+    this.#free.set(size, list);
+    list.push(address);
+  }
+
+  /** Puts numbers somewhere. */
+  write(address: number, data: ArrayLike<number>): void {
+    this.f32.set(data, address / 4);
+  }
+
+  #extend(size: number): number {
+    const address = this.#end;
+    const end = address + size;
+    const have = this.wasm.buffer.byteLength;
+    if (end > have) {
+      if (end > this.limit) throw outOfMemory(size, this.limit - address);
+      try {
+        this.wasm.grow(Math.ceil((end - have) / WASM_PAGE));
+      } catch {
+        throw outOfMemory(size, have - address);
+      }
+    }
+    this.#end = end;
+    return address;
+  }
+
+  #refresh(): void {
+    if (this.#f32.byteLength === this.wasm.buffer.byteLength) return;
+    this.#f32 = new Float32Array(this.wasm.buffer);
+    this.#u32 = new Uint32Array(this.wasm.buffer);
+  }
+}
+
+const rounded = (bytes: number) => Math.max(Math.ceil(bytes / LINE), 1) * LINE;
+
+function newMemory(isShared: boolean, maximum: number): WebAssembly.Memory {
+  // what may be reserved differs from machine to machine
+  for (let most = maximum; ; most = Math.floor(most / 2)) {
+    try {
+      return new WebAssembly.Memory({ initial: 1, maximum: Math.max(most, 1), shared: isShared });
+    } catch (error) {
+      if (most > 1) continue;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new BackendError(`wasm: expected some memory, got none (${reason})`, 'OutOfMemory');
+    }
+  }
+}
+
+function outOfMemory(wanted: number, left: number): BackendError {
+  const mb = (bytes: number) => `${Math.max(Math.ceil(bytes / 1e6), 0)} MB`;
+  return new BackendError(
+    `wasm: expected ${mb(wanted)} more memory, ${mb(left)} are left of what it may have; ` +
+      'decode fewer or shorter sequences at a time, or take weights: int8',
+    'OutOfMemory',
+  );
+}

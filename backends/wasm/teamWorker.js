@@ -1,0 +1,18 @@
+/** A thread of the team: does its share of every program until it is dismissed. Plain JavaScript, so that it runs as it is. */
+
+const isNode = typeof process === 'object' && process.versions?.node !== undefined;
+const threads = 'node:worker_threads'; // not a literal import: bundlers for browsers need not know it
+const port = isNode ? (await import(/* @vite-ignore */ threads)).parentPort : globalThis;
+
+const start = ({ module, memory, team, thread, threads }) => {
+  const abort = () => {
+    throw new Error('a kernel gave up');
+  };
+  const instance = new WebAssembly.Instance(module, { env: { memory, abort } });
+  port.postMessage('ready');
+  instance.exports.work(team, thread, threads);
+  port.postMessage('done');
+};
+
+if (isNode) port.once('message', start);
+else port.onmessage = ({ data }) => start(data);

@@ -1,0 +1,67 @@
+/** The WASM backend in Node: whole models in every build and number of threads that this engine has. */
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend, Executor } from '../backends/types.ts';
+import { openWasm } from '../backends/wasm/index.ts';
+import { hasRelaxed, type Simd } from '../backends/wasm/kernels.ts';
+import { loadOn } from '../lib/backend.ts';
+import { loadModel } from '../lib/loadModel.ts';
+import { MODEL_LAWS } from '../lib/verify/laws/models.ts';
+import type { Model } from '../reference/model.ts';
+import { goldenGreedy } from './goldenModels.ts';
+import { expectLaw, path, RUNS } from './support.ts';
+
+const GOLDEN = path('fixtures/golden/models');
+
+const BUILDS: [Simd, number][] = [
+  ['plain', 1],
+  ['plain', 2],
+  ...((await hasRelaxed())
+    ? ([
+        ['relaxed', 1],
+        ['relaxed', 2],
+      ] as [Simd, number][])
+    : []),
+];
+
+describe.each(BUILDS)('wasm, %s SIMD, threads: %d', (simd, threads) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await openWasm({ simd, threads });
+  });
+  afterAll(() => backend.close());
+  const open = (model: Model): Promise<Executor> => loadOn(backend, model);
+
+  it('says what runs', () => {
+    const mode = simd === 'plain' ? 'SIMD' : 'relaxed SIMD';
+    expect(backend.info).toMatchObject({ backend: 'wasm', mode, threads, precision: 'float32' });
+  });
+
+  for (const law of MODEL_LAWS) {
+    it(law.law, () => {
+      const subject = { open, precision: 'float32', arithmetic: 'ieee', isBitwise: false } as const;
+      return expectLaw(law, subject, RUNS / 3);
+    });
+  }
+
+  it.each(readdirSync(GOLDEN))('%s decodes to the greedy tokens of its authors', async (name) => {
+    const { prompts, greedy } = await goldenGreedy(join(GOLDEN, name));
+    const executor = await open((await loadModel(join(GOLDEN, name))).model);
+    const taken = await executor.prefill(prompts);
+    const rows = taken.map(({ row }) => row);
+    let likeliest = taken.map(({ logits }) => logits.indexOf(Math.max(...logits)));
+    const decoded = likeliest.map((token) => [token]);
+    while (decoded[0].length < greedy[0].length) {
+      // their implementations choose among rows of padding too, so this is done here
+      const logits = await executor.step(rows, likeliest);
+      likeliest = logits.map((row) => row.indexOf(Math.max(...row)));
+      likeliest.forEach((token, i) => {
+        decoded[i].push(token);
+      });
+    }
+    await executor.close();
+    expect(decoded).toEqual(greedy);
+  });
+});
