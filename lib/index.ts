@@ -21,6 +21,7 @@ export {
 export { type CheckpointCode, CheckpointError } from './checkpoint/errors.ts';
 export type { BlobFiles, BlobLike } from './checkpoint/files.ts';
 export type { Budget } from './decode/budget.ts';
+export { createEngine } from './decode/engine.ts';
 export {
   collect,
   type EndEvent,
@@ -31,8 +32,16 @@ export {
   type TokenEvent,
 } from './decode/events.ts';
 export { generate } from './decode/generate.ts';
+export type {
+  Engine,
+  EngineGenerateOptions,
+  EngineInfo,
+  EngineOptions,
+  EngineScoreOptions,
+} from './decode/localEngine.ts';
 export type { GenerateOptions } from './decode/options.ts';
 export { restoreState, saveState } from './decode/savedState.ts';
+export { type Score, type ScoreOptions, score } from './decode/score.ts';
 export {
   loadSequence,
   openSequence,
@@ -40,7 +49,6 @@ export {
   type Sequence,
   type SequenceOptions,
 } from './decode/sequence.ts';
-export { type Score, type ScoreOptions, score } from './decode/score.ts';
 export { type StepTrace, type TraceStepOptions, traceStep } from './decode/traceStep.ts';
 export { type Inspection, type InspectOptions, inspect } from './inspect.ts';
 export { type LoadedModel, type LoadModelOptions, loadModel } from './loadModel.ts';

@@ -47,6 +47,8 @@ const NEEDED = [
   'dist/lib/index.js',
   'dist/lib/index.d.ts',
   'dist/lib/cli/main.js',
+  'dist/lib/decode/worker/nodeWorker.js',
+  'dist/lib/decode/worker/webWorker.js',
   'fixtures/models/tinystories-260k/model.safetensors',
 ];
 
@@ -116,6 +118,24 @@ describe('the tarball', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { text?: string });
     expect(events.some(({ text }) => text?.startsWith('Once upon a time'))).toBe(true);
+  });
+
+  it('has an engine that runs in a worker, with errors that keep their class', () => {
+    const script = `
+      import { ConfigError, createEngine } from 'selscan';
+      const engine = await createEngine('node_modules/selscan/fixtures/models/tinystories-260k');
+      let text = '';
+      for await (const event of engine.generate([''], { maxTokens: 12, temperature: 0 }))
+        if (event.kind === 'token') text += event.text;
+      const error = await engine.generate([[999]]).next().catch((error) => error);
+      console.log(JSON.stringify([engine.info.worker, text, error instanceof ConfigError, error.code]));`;
+    const said = JSON.parse(run('node', ['--input-type=module', '-e', script], project));
+    expect(said).toEqual([
+      'selscan-engine-1',
+      expect.stringMatching(/^Once upon a time/),
+      true,
+      'TokenRange',
+    ]);
   });
 
   it('has types that resolve as NodeNext and as a bundler resolves them, in every subpath', () => {
