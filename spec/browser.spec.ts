@@ -44,6 +44,25 @@ function installExample(folder: string): void {
   }
 }
 
+/** A page that decodes in a Web Worker, and hears of what is wrong. */
+const ENGINE_PAGE = `
+import { ConfigError, createEngine } from 'selscan';
+
+globalThis.decode = async (files) => {
+  const engine = await createEngine(
+    new Map(files.map(([name, bytes]) => [name, Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))])),
+  );
+  let text = '';
+  for await (const event of engine.generate([''], { maxTokens: 30, temperature: 0 })) {
+    if (event.kind === 'token') text += event.text;
+  }
+  const error = await engine.generate([[999]]).next().catch((error) => error);
+  const unknown = await createEngine({}).catch((error) => error);
+  await engine.close();
+  return [engine.info.worker, text, error instanceof ConfigError, error.code, unknown.code];
+};
+`;
+
 /** Serves the files of a folder on 127.0.0.1, and nothing else. */
 async function serve(folder: string): Promise<string> {
   const names = readdirSync(folder, { recursive: true }).map((name) => `/${name}`);
@@ -69,11 +88,16 @@ describe('the browser quickstart', () => {
   beforeAll(async () => {
     expect(isInstalled, `chromium is expected at ${CHROMIUM}`).toBe(true);
     installExample(folder);
+    writeFileSync(join(folder, 'engine.html'), '<script type="module" src="./engine.ts"></script>');
+    writeFileSync(join(folder, 'engine.ts'), ENGINE_PAGE);
     await build({
       root: folder,
       configFile: join(folder, 'vite.config.ts'),
       mode: 'production',
       logLevel: 'error',
+      build: {
+        rollupOptions: { input: ['index.html', 'engine.html'].map((name) => join(folder, name)) },
+      },
     });
     url = await serve(join(folder, 'dist'));
   });
@@ -107,6 +131,33 @@ describe('the browser quickstart', () => {
       );
       expect(problems).toEqual([]);
       expect(elsewhere).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+  });
+
+  it('decodes in a Web Worker of a bundled page, and errors keep their class', async () => {
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    try {
+      const page = await browser.newPage();
+      const problems: string[] = [];
+      page.on('pageerror', (error) => problems.push(error.message));
+      await page.goto(`${url}engine.html`);
+      const files = readdirSync(TINY_STORIES)
+        .filter((name) => /\.(json|safetensors)$/.test(name))
+        .map((name) => [name, readFileSync(join(TINY_STORIES, name)).toString('base64')]);
+      const said = await page.evaluate(
+        (given) => (globalThis as unknown as { decode(files: unknown): unknown }).decode(given),
+        files,
+      );
+      expect(said).toEqual([
+        'selscan-engine-1',
+        expect.stringMatching(/^Once upon a time, there was/),
+        true,
+        'TokenRange',
+        'NotFound',
+      ]);
+      expect(problems).toEqual([]);
     } finally {
       await browser.close();
     }
