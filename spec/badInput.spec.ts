@@ -122,6 +122,20 @@ const CASES: Record<string, BadCase> = {
     args: () => tiny('--backend', 'gpujs:webgl2'),
     says: /webgl2/,
   },
+  'threads of a backend that has one': {
+    args: () => tiny('--backend', 'reference', '--threads', '2'),
+    says: /^error Option: threads: expected 1, all that reference uses, got 2/,
+  },
+  'weights of a backend that has no choice': {
+    args: () => tiny('--backend', 'gpujs:cpu', '--weights', 'int8'),
+    says: /^error Option: weights: expected none or float32, gpujs:cpu .* got int8; use wasm/,
+  },
+  'weights of no known format': { args: () => tiny('--weights', 'int3'), says: /got int3/ },
+  'a budget of nothing': {
+    args: () => tiny('--budget-tokens', '0'),
+    says: /^error Option: budget\.tokens: expected a whole number ≥ 1, got 0/,
+  },
+  'no rows at all': { args: () => tiny('--max-rows', '0'), says: /maxRows: .* from 1 .* got 0/ },
   'an unknown option': {
     args: () => tiny('--temprature', '1'),
     says: /^error Usage: .*temprature/,

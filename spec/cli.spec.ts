@@ -75,6 +75,34 @@ describe('selscan generate', () => {
     });
   });
 
+  it('ends all chains with the budget, keeps what they have, and takes rows in turn', async () => {
+    const options = ['--prompt', 'Once', '--samples', '3', '--max-tokens', '50', '--max-rows', '2'];
+    const lines = await jsonLines(...generate, ...options, '--budget-tokens', '9');
+    const { summary } = lines.pop();
+    expect(summary).toMatchObject({ samples: 2, tokens: 9 });
+    expect(lines.map(({ finishReason }) => finishReason)).toEqual(['budget', 'budget']);
+    expect(lines.map(({ tokens }) => tokens.length).sort()).toEqual([4, 5]);
+    const timed = await jsonLines(...generate, ...options, '--budget-seconds', '0.000001');
+    expect(timed.pop().summary).toMatchObject({ samples: 0, tokens: 0 });
+  });
+
+  it('a chain whose logits are not finite is printed as failed, warned of, and exit code 1', async () => {
+    // a bias that leaves no token to choose breaks every chain, and nothing else
+    const bans = Array.from({ length: 512 }, (_, id) => ['--logit-bias', `${id}=-inf`]).flat();
+    const args = [...generate, '--prompt', 'Once', '--samples', '2', ...bans, '--json'];
+    const { code, out, err } = await selscan(args);
+    expect(code).toBe(1);
+    expect(err).toBe('warning: 2 of 2 samples failed: their logits were not finite\n');
+    const [first, second, { summary }] = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const line of [first, second]) {
+      expect(line).toMatchObject({ finishReason: 'failed', error: { code: 'NonFiniteLogits' } });
+    }
+    expect(summary).toMatchObject({ samples: 2, failed: 2, tokens: 0 });
+  });
+
   it('prints the same chains for the same seed and others for another', async () => {
     const run = async (seed: string) => {
       const options = ['--prompt', 'Tom', '--max-tokens', '12', '--seed', seed];

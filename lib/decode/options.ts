@@ -38,7 +38,10 @@ export interface GenerateOptions {
 
   /** Chains that are decoded at the same time, at most. Default 64. */
   maxRows?: number;
-  /** What all chains together may cost. When it is used up they end, and what they have so far is kept. */
+  /**
+   * What all chains together may cost. When it is used up they end, and what they have so far is kept; those that
+   * have not begun by then never do, and have no event.
+   */
   budget?: Budget;
   /** Ends all chains; what they have so far is kept. */
   signal?: AbortSignal;
