@@ -20,6 +20,18 @@ export interface DrawPlace {
   logits: Vector;
 }
 
+/** @throws SelscanError with code NonFiniteLogits when the logits are not all finite. */
+export function expectFinite(logits: Vector, position: number): void {
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isFinite(logits[i])) continue;
+    throw new SelscanError(
+      'NonFiniteLogits',
+      `logits: expected finite numbers, got ${logits[i]} for token ${i} at position ${position}; ` +
+        'the weights or the state are broken',
+    );
+  }
+}
+
 export interface DrawnToken {
   token: number;
   /** ln of its probability under the model itself, over all vocabRows. */
@@ -37,7 +49,8 @@ export function uniformOf(
 }
 
 /**
- * Draws a token below vocabSize: rows of padding are no tokens.
+ * Draws a token below vocabSize: rows of padding are no tokens. Written to be read, and the oracle of Drawer, which
+ * draws where nobody watches.
  * @throws SelscanError with code NonFiniteLogits when the model's logits are not all finite.
  */
 export function drawToken(
@@ -47,14 +60,7 @@ export function drawToken(
   trace?: Trace,
 ): DrawnToken {
   const { position, seen, logits } = place;
-  for (let i = 0; i < logits.length; i++) {
-    if (Number.isFinite(logits[i])) continue;
-    throw new SelscanError(
-      'NonFiniteLogits',
-      `logits: expected finite numbers, got ${logits[i]} for token ${i} at position ${position}; ` +
-        'the weights or the state are broken',
-    );
-  }
+  expectFinite(logits, position);
   const { steps } = plan;
   const row = { data: logits.subarray(0, vocabSize), shape: [1, vocabSize] };
   // without steps there is nothing to change, and no copy to be made

@@ -7,6 +7,7 @@ import type { LoadedModel } from '../loadModel.ts';
 import { Admission, groupPrompts } from './admission.ts';
 import { Spending } from './budget.ts';
 import { Chain } from './chain.ts';
+import { Drawer } from './distribution.ts';
 import { drawToken, uniformOf } from './drawToken.ts';
 import type { EndEvent, FinishReason, GenerateEvent } from './events.ts';
 import { fitRows } from './fitRows.ts';
@@ -69,6 +70,7 @@ class Run {
   readonly #plan: DecodePlan;
   readonly #options: LoopOptions;
   readonly #spending: Spending;
+  readonly #drawer: Drawer;
   /** Whether tokens are drawn where the logits are. A trace wants to see the logits. */
   readonly #drawsOnDevice: boolean;
   readonly #rows = new Set<Row>();
@@ -79,6 +81,7 @@ class Run {
     this.#plan = plan;
     this.#options = options;
     this.#spending = new Spending(plan.budget);
+    this.#drawer = new Drawer(plan, loaded.config.vocabSize);
     this.#drawsOnDevice = plan.isPlain && !options.trace && executor.stepAndDraw !== undefined;
   }
 
@@ -163,7 +166,10 @@ class Run {
     const { prompt, sample, position, seen } = chain;
     const { logits = new Float64Array(0) } = chain;
     const place = { prompt, sample, position, seen, logits };
-    return drawToken(place, this.#plan, this.#loaded.config.vocabSize, this.#options.trace);
+    const { trace } = this.#options;
+    if (trace) return drawToken(place, this.#plan, this.#loaded.config.vocabSize, trace);
+    // the first tokens of all samples of a prompt are drawn from the same logits
+    return this.#drawer.draw(place, chain.tokens.length === 0);
   }
 
   #stopped(): FinishReason | undefined {
