@@ -4,6 +4,7 @@ import { BackendError } from '../../reference/errors.ts';
 import type { Backend, BackendInfo, WeightFormat } from '../types.ts';
 import { wasmExecutor } from './executor.ts';
 import { Kernels, type KernelsOptions } from './kernels.ts';
+import { wasmOps } from './ops.ts';
 
 export interface WasmOptions extends KernelsOptions {
   /** How the matrices are stored. Default float32. */
@@ -30,7 +31,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   };
   return {
     info,
-    ops: {},
+    ops: wasmOps(kernels),
     load: async (model) => wasmExecutor(kernels, () => info, model),
     close: () => kernels.close(),
   };
