@@ -1,0 +1,52 @@
+/** Tokens a second against the batch: a panel for every model and dtype. */
+
+import { type Line as ChartLine, drawChart, PALETTE } from '../chart.ts';
+import type { Setting } from '../report.ts';
+import { spreadOf } from '../timing.ts';
+import type { Who } from './protocol.ts';
+import type { Line } from './table.ts';
+
+const COLOURS: Record<Who, string> = { ours: PALETTE.blue, 'llama.cpp': PALETTE.orange };
+
+export function drawPeers(lines: readonly Line[], setting: Setting): string {
+  const { machine, commit, date } = setting;
+  const decoding = lines.filter(({ prefill }) => prefill === undefined);
+  const titles = [...new Set(decoding.map(titleOf))];
+  const ran = new Set(
+    lines.flatMap(({ sides }) =>
+      sides.map(({ info, node }) => `${info.replace(/, \d+ threads$/, '')} (Node ${node})`),
+    ),
+  );
+  return drawChart({
+    title: 'Decoding in lockstep: tokens a second over all sequences (higher is better)',
+    label: 'Decoding: tokens a second against batch',
+    xName: 'batch',
+    unit: '',
+    panels: titles.map((title) => ({
+      title,
+      lines: chartLines(decoding.filter((line) => titleOf(line) === title)),
+    })),
+    notes: [`${machine}, commit ${commit}, ${date.slice(0, 10)}`, [...ran].join('; ')],
+  });
+}
+
+const titleOf = ({ model, dtype }: Line) => `${model}, ${dtype}`;
+
+/** One thread is drawn dashed. */
+function chartLines(lines: readonly Line[]): ChartLine[] {
+  const kinds = lines.flatMap(({ sides, threads }) => sides.map(({ who }) => ({ who, threads })));
+  const distinct = new Map(kinds.map((kind) => [`${kind.who}, ${kind.threads} threads`, kind]));
+  return [...distinct].map(([name, { who, threads }]) => ({
+    name: name.replace(', 1 threads', ', 1 thread'),
+    colour: COLOURS[who],
+    isDashed: threads === 1,
+    points: lines
+      .filter((line) => line.threads === threads)
+      .flatMap(({ batch, sides }) => {
+        const side = sides.find((one) => one.who === who);
+        if (!side) return [];
+        const { median, min, max } = spreadOf(side.rates);
+        return [{ x: batch, y: median, min, max }];
+      }),
+  }));
+}
