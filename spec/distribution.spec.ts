@@ -2,11 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Drawer } from '../lib/decode/distribution.ts';
+import { Distribution, Drawer } from '../lib/decode/distribution.ts';
 import { drawToken } from '../lib/decode/drawToken.ts';
 import { fromLargest, kthLargest } from '../lib/decode/largest.ts';
 import { type DecodePlan, type GenerateOptions, planDecoding } from '../lib/decode/options.ts';
 import { Draws } from '../lib/verify/values.ts';
+import { chooseToken, filterLogits } from '../reference/sampling.ts';
 import type { Vector } from '../reference/tensor.ts';
 import { RUNS, SEED } from './support.ts';
 
@@ -111,6 +112,32 @@ it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
     }
   },
 );
+
+it('u at its ends never draws a token that was removed', () => {
+  const vocabSize = 6;
+  const plan = planDecoding({ topK: 2 }, vocabSize);
+  const logits = Float64Array.of(-9, -8, 3, -7, 3, -6);
+  const distribution = new Distribution();
+  distribution.fill({ prompt: 0, sample: 0, position: 1, seen: [], logits }, plan, vocabSize);
+  const row = { data: logits, shape: [1, vocabSize] };
+  const filtered = filterLogits({ logits: row, steps: plan.steps });
+  for (const u of [0, 0.5 - 2 ** -53, 0.5, 1 - 2 ** -53]) {
+    const want = chooseToken({ ...filtered, u: [u] });
+    const { token, filteredLogprob } = distribution.choose(u);
+    expect([token, filteredLogprob]).toEqual([want.tokens[0], want.logprobs[0]]);
+  }
+});
+
+it('shared logits that were refused do not spoil those before', () => {
+  const plan = planDecoding({ temperature: 1e-310 }, 3);
+  const drawer = new Drawer(plan, 3);
+  const place = (logits: Vector) => ({ prompt: 0, sample: 0, position: 1, seen: [], logits });
+  const good = place(Float64Array.of(0, 0, 0));
+  const want = drawer.draw(good, true);
+  // they overflow when they are divided, after memory was written to
+  expect(() => drawer.draw(place(Float64Array.of(1, 5, 2)), true)).toThrow(/got Infinity/);
+  expect(drawer.draw(good, true)).toEqual(want);
+});
 
 describe('the largest of a row', () => {
   it('come in order, of equals the lower index first, and as the k-th', () => {

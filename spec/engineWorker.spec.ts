@@ -1,9 +1,10 @@
 /** The worker of an engine: what is left when it is lost, and that it never runs ahead of who listens. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { GenerateEvent } from '../lib/decode/events.ts';
 import { generate } from '../lib/decode/generate.ts';
 import { startThread } from '../lib/decode/worker/nodeThread.ts';
+import { Outbox } from '../lib/decode/worker/outbox.ts';
 import { openRemote } from '../lib/decode/worker/remoteEngine.ts';
 import { serveEngine } from '../lib/decode/worker/serve.ts';
 import type { Thread } from '../lib/decode/worker/thread.ts';
@@ -66,35 +67,64 @@ describe('a worker that is lost', () => {
   });
 });
 
-describe('a slow listener', () => {
-  it('makes the worker wait: no more than four batches are under way', async () => {
-    const { thread, sent } = insideOut();
+describe('a listener', () => {
+  const options = { samples: 60, maxTokens: 5, maxRows: 2 };
+
+  it('that is slow makes the worker wait: no more than four batches are under way', async () => {
+    const { thread, under } = insideOut();
     const engine = await openRemote(thread, TINY_STORIES);
-    const batches = () => sent.filter(({ kind }) => kind === 'events').length;
-    const settled = async () => {
-      for (let before = -1; before !== batches(); ) {
-        before = batches();
-        for (let turn = 0; turn < 50; turn++) await new Promise((done) => setImmediate(done));
-      }
-    };
-    const want = await all(generate(model, ['Once'], { samples: 60, maxTokens: 5, maxRows: 2 }));
+    const want = await all(generate(model, ['Once'], options));
     const events: GenerateEvent[] = [];
-    let most = 0;
-    for await (const event of engine.generate(['Once'], {
-      samples: 60,
-      maxTokens: 5,
-      maxRows: 2,
-    })) {
+    for await (const event of engine.generate(['Once'], options)) {
       events.push(event);
-      if (events.length % 60 !== 1) continue;
-      const taken = batches();
-      await settled();
-      most = Math.max(most, batches() - taken);
+      // many turns of the event loop, in which the worker could send what it has
+      if (events.length % 100 === 1) await new Promise((done) => setTimeout(done, 50));
     }
     expect(events).toEqual(want);
-    expect(most).toBeGreaterThan(0);
-    expect(most).toBeLessThanOrEqual(4);
+    expect(under.most).toBe(4);
     await engine.close();
+  });
+
+  it('that goes away ends the call in the worker too', async () => {
+    const { thread, sent } = insideOut();
+    const engine = await openRemote(thread, TINY_STORIES);
+    for await (const _ of engine.generate(['Once'], { ...options, samples: 100_000 })) break;
+    while (!sent.some(({ kind, id }) => kind === 'done' && id === 2)) {
+      await new Promise((done) => setTimeout(done, 1));
+    }
+    await engine.close();
+  });
+});
+
+describe('the outbox', () => {
+  it('sends at once what ends a chain, and holds tokens back for a moment only', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    try {
+      const sent: number[] = [];
+      const outbox = new Outbox((events) => {
+        sent.push(events.length);
+        outbox.taken();
+      });
+      const token = { kind: 'token' } as GenerateEvent;
+      const end = { kind: 'end' } as GenerateEvent;
+      await outbox.add([token]); // the first is due
+      await outbox.add([token, token]);
+      expect(sent).toEqual([1]);
+      await outbox.add([token, end]);
+      expect(sent).toEqual([1, 4]);
+      await outbox.add([token]);
+      clock.mockReturnValue(15);
+      await outbox.add([token]);
+      expect(sent).toEqual([1, 4, 2]);
+      await outbox.add(new Array<GenerateEvent>(256).fill(token));
+      expect(sent).toEqual([1, 4, 2, 256]);
+      await outbox.add([token]);
+      outbox.flush();
+      outbox.flush();
+      expect(sent).toEqual([1, 4, 2, 256, 1]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 });
 
@@ -104,11 +134,14 @@ function insideOut() {
   let hear: ((message: FromWorker) => void) | undefined;
   let end: ((why: string) => void) | undefined;
   let serve: ((message: ToWorker) => void) | undefined;
+  /** Batches of events that were sent and not taken. */
+  const under = { now: 0, most: 0 };
   const later = (work: () => void) => void setImmediate(work);
   const thread: Thread = {
     name: 'selscan-inside-out',
     post: (message) => {
       const copy = structuredClone(message);
+      if (message.kind === 'taken') under.now--;
       later(() => serve?.(copy));
     },
     listen: (onMessage, onEnd) => {
@@ -121,6 +154,7 @@ function insideOut() {
   serveEngine({
     post: (message) => {
       sent.push(message);
+      if (message.kind === 'events') under.most = Math.max(under.most, ++under.now);
       const copy = structuredClone(message);
       later(() => hear?.(copy));
     },
@@ -132,5 +166,5 @@ function insideOut() {
     hear = undefined;
     end?.(why);
   };
-  return { thread, sent, crash };
+  return { thread, sent, under, crash };
 }

@@ -47,7 +47,7 @@ export class Drawer {
 }
 
 /** The distribution of one next token; its memory serves again and again. */
-class Distribution {
+export class Distribution {
   #logits: Vector = new Float64Array(0);
   /** After all steps; −Infinity where a token was removed. Shape (vocabSize). */
   #row: Vector = new Float64Array(0);
