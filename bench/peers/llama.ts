@@ -24,8 +24,8 @@ interface ContextOptions {
   readonly sequences: number;
   /** Tokens of each sequence. */
   readonly contextSize: number;
-  /** Tokens of one llama_decode. */
-  readonly batchSize: number;
+  /** Tokens of one llama_decode; default: 512, or all that fit the context where that is less. */
+  readonly batchSize?: number;
   readonly threads: number;
   readonly flashAttention: boolean;
   readonly experimentalKvCacheKeyType: 'F32';
@@ -67,7 +67,7 @@ const PACKAGE: string = 'node-llama-cpp';
  */
 export async function openLlama(
   file: string,
-  { threads, batch, context: tokens, longestPrompt }: Cell,
+  { threads, batch, context: tokens, batchTokens }: Cell,
 ): Promise<Contestant> {
   const { getLlama } = (await import(PACKAGE)) as LlamaModule;
   const llama = await getLlama({
@@ -78,7 +78,7 @@ export async function openLlama(
   const context = await model.createContext({
     sequences: batch,
     contextSize: tokens,
-    batchSize: Math.max(batch, longestPrompt),
+    ...(batchTokens && { batchSize: batchTokens }),
     threads,
     flashAttention: false,
     experimentalKvCacheKeyType: 'F32',

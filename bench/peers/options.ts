@@ -20,6 +20,8 @@ export interface PeerOptions {
   /** Another Node for our side. */
   readonly node?: string;
   readonly flags: readonly string[];
+  /** Tokens that llama.cpp takes in at once while decoding, instead of its default. */
+  readonly peerBatch?: number;
   readonly json?: string;
   readonly svg?: string;
 }
@@ -40,6 +42,7 @@ const USAGE = `npm run bench:peers -- [options]
   --only SIDE       of ${SIDES.join(', ')}
   --node PATH       another Node for our side; "24" for the one in bench/peers, which has relaxed SIMD
   --flags "--x --y" that Node is started with
+  --peer-batch n    llama.cpp's batchSize while decoding: less needs less memory; default: its own, 512
   --json FILE       all numbers
   --svg FILE        a plot`;
 
@@ -73,6 +76,7 @@ export function readOptions(args: readonly string[]): PeerOptions {
     sides: values.only ? among('only', values.only, SIDES) : SIDES,
     ...(node && { node }),
     flags: (values.flags ?? '').split(' ').filter(Boolean),
+    ...(values['peer-batch'] && { peerBatch: numbers('peer-batch', values['peer-batch'])[0] }),
     ...(values.json && { json: values.json }),
     ...(values.svg && { svg: values.svg }),
   };
@@ -94,6 +98,7 @@ export function readOptions(args: readonly string[]): PeerOptions {
         only: text(),
         node: text(),
         flags: text(),
+        'peer-batch': text(),
         json: text(),
         svg: text(),
       },

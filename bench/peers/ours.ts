@@ -1,15 +1,13 @@
 /** Ours, as the other side of a match. */
 
 import { openBackend } from '../../backends/index.ts';
-import type { Draw, Executor, Row } from '../../backends/types.ts';
+import type { Executor, Row } from '../../backends/types.ts';
 import { referenceExecutor } from '../../lib/decode/referenceExecutor.ts';
 import { createModel, weightShapes } from '../../reference/model.ts';
-import type { Vector } from '../../reference/tensor.ts';
+import { likeliest, nextTokens } from '../greedy.ts';
 import { randomModel } from '../realModels.ts';
 import { configOf, SEED } from './models.ts';
 import type { Cell, Contestant } from './protocol.ts';
-
-const GREEDY: Draw = { temperature: 0, u: 0 };
 
 /**
  * Opens a model of random weights on a backend; `reference` for the oracle itself, where models are tiny.
@@ -80,24 +78,4 @@ async function openExecutor(
     await device.close();
   };
   return { executor, close };
-}
-
-/** A step of all rows with the choice of their next tokens. */
-export async function nextTokens(
-  executor: Executor,
-  rows: readonly Row[],
-  tokens: readonly number[],
-): Promise<number[]> {
-  if (executor.stepAndDraw) {
-    const draws = rows.map(() => GREEDY);
-    return (await executor.stepAndDraw(rows, tokens, draws)).map(({ token }) => token);
-  }
-  return (await executor.step(rows, tokens)).map(likeliest);
-}
-
-/** The token with the largest logit. */
-export function likeliest(logits: Vector): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
-  return best;
 }

@@ -15,8 +15,8 @@ export interface Cell {
   readonly batch: number;
   /** Tokens that a sequence must have room for. */
   readonly context: number;
-  /** Tokens of the longest prompt that is taken in at once. */
-  readonly longestPrompt: number;
+  /** Tokens that llama.cpp takes in at once, for which it keeps buffers; its own default when absent. */
+  readonly batchTokens?: number;
 }
 
 /** What a contestant's process is to open. */

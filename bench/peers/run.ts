@@ -71,11 +71,13 @@ interface Planned {
 function cellsOf(model: string, dtype: Dtype, threads: number, wanted: PeerOptions): Planned[] {
   const common = { model, layers: wanted.layers, dtype, threads };
   const decoding = wanted.batches.map((batch) => ({
-    // a prompt of all rows is taken in a token of each at a time, as they decode: no more memory for it
-    cell: { ...common, batch, context: contextOf(batch, wanted.rounds), longestPrompt: batch },
+    cell: {
+      ...{ ...common, batch, context: contextOf(batch, wanted.rounds) },
+      ...(wanted.peerBatch && { batchTokens: Math.max(batch, wanted.peerBatch) }),
+    },
   }));
   const prefills = wanted.prefill.map((length) => ({
-    cell: { ...common, batch: 1, context: length + 2, longestPrompt: length },
+    cell: { ...common, batch: 1, context: length + 2, batchTokens: length },
     prefill: length,
   }));
   return [...decoding, ...prefills];
