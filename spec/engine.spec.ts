@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { DEFAULT_BACKEND } from '../lib/backend.ts';
 import { CheckpointError } from '../lib/checkpoint/errors.ts';
 import { createEngine } from '../lib/decode/engine.ts';
 import type { GenerateEvent, Prompt } from '../lib/decode/events.ts';
@@ -45,7 +46,7 @@ describe.each(ENGINES)('%s', (where, engine) => {
       hasTokenizer: true,
       warnings: [],
     });
-    expect(backend.backend).toBe('reference');
+    expect(backend.backend).toBe(DEFAULT_BACKEND);
     if (where === 'here') expect(worker).toBeUndefined();
     else expect(worker).toMatch(/^selscan-engine-\d+$/);
   });
@@ -159,6 +160,16 @@ describe.each([true, false])('opening, in a worker: %s', (worker) => {
     await expect(all(engine.generate(['Once']))).rejects.toMatchObject(closed);
     await engine.close();
   });
+});
+
+it('a backend with threads of its own runs in the worker too', async () => {
+  const engine = await createEngine(TINY_STORIES, { backend: 'wasm', threads: 2 });
+  expect(engine.info.backend).toMatchObject({ backend: 'wasm', threads: 2 });
+  const options = { maxTokens: 40, temperature: 0 };
+  const told = async (events: AsyncIterable<GenerateEvent>) =>
+    (await all(events)).map((event) => (event.kind === 'token' ? event.text : '')).join('');
+  expect(await told(engine.generate([''], options))).toBe(await told(here.generate([''], options)));
+  await engine.close();
 });
 
 it('functions and what is no plain data are refused by name where there is a worker', async () => {

@@ -1,6 +1,8 @@
 /** Laws of decoding many chains, on random models of every kind of layer. */
 
-import { describe, it } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
+import { openBackend } from '../backends/index.ts';
+import { loadOn } from '../lib/backend.ts';
 import { referenceExecutor } from '../lib/decode/referenceExecutor.ts';
 import { plainExecutor } from '../lib/plan/index.ts';
 import { ENGINE_LAWS, type EngineSubject } from '../lib/verify/laws/engine.ts';
@@ -10,10 +12,20 @@ import { expectLaw } from './support.ts';
 const RUNS = 12 * Number(process.env.SELSCAN_RUNS ?? 1);
 const LONG_RUNS = RUNS / 4;
 
+const reference = { open: referenceExecutor, isStepwise: true };
+const wasm = await Promise.all([1, 2].map((threads) => openBackend('wasm', { threads })));
+afterAll(() => Promise.all(wasm.map((backend) => backend.close())));
+
 const SUBJECTS: Record<string, EngineSubject> = {
-  'the reference in float64': { open: referenceExecutor, precision: 'float64', isStepwise: true },
-  'the reference in float32': { open: referenceExecutor, precision: 'float32', isStepwise: true },
+  'the reference in float64': { ...reference, precision: 'float64' },
+  'the reference in float32': { ...reference, precision: 'float32' },
   'the plan': { open: plainExecutor, precision: 'float64', isStepwise: true },
+  ...Object.fromEntries(
+    wasm.map((backend) => [
+      `wasm, threads: ${backend.info.threads}`,
+      { open: (model) => loadOn(backend, model), precision: 'float32', isStepwise: true },
+    ]),
+  ),
 };
 
 describe.each(Object.keys(SUBJECTS))('%s', (name) => {

@@ -93,4 +93,16 @@ export const CHAIN_LAWS: readonly EngineLaw[] = [
       });
     },
   ),
+
+  engineLaw('the likeliest token where the logits are is the likeliest here', async (setting) => {
+    const { executor, loaded, draws } = setting;
+    const prompts = [2, 5].map((length) => someTokens(draws, loaded.config.vocabRows, length));
+    const options = { temperature: 0, maxTokens: 6, backend: executor };
+    const there = await collect(generate(loaded, prompts, options));
+    // whoever watches makes the tokens be drawn here
+    const here = await collect(generate(loaded, prompts, { ...options, trace: () => {} }));
+    here.forEach(({ tokens }, i) => {
+      demandSame(`prompt ${i}`, there[i].tokens.join(), tokens.join());
+    });
+  }),
 ];
