@@ -14,7 +14,7 @@ interface LlamaModule {
 }
 interface Llama {
   readonly llamaCppRelease: { readonly release: string };
-  loadModel(options: { modelPath: string; useMmap: boolean }): Promise<LlamaModel>;
+  loadModel(options: { modelPath: string }): Promise<LlamaModel>;
   dispose(): Promise<void>;
 }
 interface LlamaModel {
@@ -74,7 +74,7 @@ export async function openLlama(
     ...{ gpu: false, build: 'never', skipDownload: true, logLevel: 'error' },
     maxThreads: threads,
   });
-  const model = await llama.loadModel({ modelPath: file, useMmap: false });
+  const model = await llama.loadModel({ modelPath: file });
   const context = await model.createContext({
     sequences: batch,
     contextSize: tokens,
