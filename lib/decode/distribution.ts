@@ -11,7 +11,7 @@ import { type DrawPlace, expectFinite, uniformOf } from './drawToken.ts';
 import { fromLargest, kthLargest } from './largest.ts';
 import type { DecodePlan } from './options.ts';
 
-const { fround } = Math;
+const fround = Math.fround;
 
 /** Draws the tokens of one run. */
 export class Drawer {

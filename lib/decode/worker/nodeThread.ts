@@ -9,7 +9,8 @@ export function startThread(name: string): Thread {
   // in a checkout tsx runs the worker's TypeScript, whatever runs this thread's
   const isSource = import.meta.url.endsWith('.ts');
   const entry = new URL(isSource ? './nodeSource.mjs' : './nodeWorker.js', import.meta.url);
-  const worker = new Worker(entry, { name, ...(isSource && { execArgv: [] }) });
+  // what this thread was started with (a loader, --input-type) is not for the worker
+  const worker = new Worker(entry, { name, execArgv: [] });
   return {
     name,
     post: (message) => worker.postMessage(message),
