@@ -29,7 +29,7 @@ const BUILDS: [Simd, number][] = [
 describe.each(BUILDS)('wasm, %s SIMD, threads: %d', (simd, threads) => {
   let backend: Backend;
   beforeAll(async () => {
-    backend = await openWasm({ simd, threads });
+    backend = await openWasm({ simd, threads, alwaysShares: true });
   });
   afterAll(() => backend.close());
   const open = (model: Model): Promise<Executor> => loadOn(backend, model);

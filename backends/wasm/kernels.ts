@@ -15,7 +15,12 @@ export interface KernelsOptions {
   simd?: Simd;
   /** Most bytes of memory. Default 4 GB. */
   memoryLimit?: number;
+  /** Whether even the smallest work is divided among the threads: to test them. Default false. */
+  alwaysShares?: boolean;
 }
+
+/** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
+const NAP = 10;
 
 interface Exports {
   run(
@@ -41,13 +46,14 @@ export class Kernels {
   readonly memory: Memory;
   readonly simd: Simd;
   readonly threads: number;
+  readonly alwaysShares: boolean;
   readonly #exports: Exports;
   readonly #team: number;
   readonly #others: { end(): Promise<void> };
   readonly #sleep = maySleep() ? 1 : 0;
 
   private constructor(
-    has: { memory: Memory; simd: Simd; threads: number },
+    has: { memory: Memory; simd: Simd; threads: number; alwaysShares: boolean },
     exports: Exports,
     team: number,
     others: { end(): Promise<void> },
@@ -55,6 +61,7 @@ export class Kernels {
     this.memory = has.memory;
     this.simd = has.simd;
     this.threads = has.threads;
+    this.alwaysShares = has.alwaysShares;
     this.#exports = exports;
     this.#team = team;
     this.#others = others;
@@ -81,12 +88,16 @@ export class Kernels {
     const abort = () => {
       throw new BackendError('wasm: a kernel gave up', 'KernelAborted');
     };
-    const env = { memory: memory.wasm, abort };
+    const sleep = (at: number, was: number) => {
+      Atomics.wait(new Int32Array(memory.wasm.buffer), at / 4, was, NAP);
+    };
+    const env = { memory: memory.wasm, abort, sleep };
     const instance = await WebAssembly.instantiate(module, { env });
     const exports = instance.exports as unknown as Exports;
     const team = memory.allocateZeros(4 * TEAM_WORDS);
     const others = await startThreads({ module, memory: memory.wasm, team, threads });
-    return new Kernels({ memory, simd, threads }, exports, team, others);
+    const { alwaysShares = false } = options;
+    return new Kernels({ memory, simd, threads, alwaysShares }, exports, team, others);
   }
 
   /** Runs some steps for a call, on all threads or on the caller's alone. Returns when they are done. */

@@ -27,8 +27,9 @@ export class Memory {
 
   /** @throws BackendError with code OutOfMemory where not even an empty memory of this kind can be had. */
   constructor(isShared: boolean, limit = MOST_BYTES) {
-    this.limit = Math.min(Math.floor(limit / WASM_PAGE) * WASM_PAGE, MOST_BYTES);
-    this.wasm = newMemory(isShared, this.limit / WASM_PAGE);
+    const pages = Math.max(Math.floor(Math.min(limit, MOST_BYTES) / WASM_PAGE), 1);
+    this.wasm = newMemory(isShared, pages);
+    this.limit = isShared ? this.wasm.buffer.byteLength : pages * WASM_PAGE;
     this.#f32 = new Float32Array(this.wasm.buffer);
     this.#u32 = new Uint32Array(this.wasm.buffer);
   }
@@ -113,11 +114,13 @@ export class Memory {
 
 const rounded = (bytes: number) => Math.max(Math.ceil(bytes / LINE), 1) * LINE;
 
+/** A shared memory is as large as it may become from the beginning: pages cost nothing until they are touched. */
 function newMemory(isShared: boolean, maximum: number): WebAssembly.Memory {
   // what may be reserved differs from machine to machine
   for (let most = maximum; ; most = Math.floor(most / 2)) {
     try {
-      return new WebAssembly.Memory({ initial: 1, maximum: Math.max(most, 1), shared: isShared });
+      const initial = isShared ? most : 1;
+      return new WebAssembly.Memory({ initial, maximum: most, shared: isShared });
     } catch (error) {
       if (most > 1) continue;
       const reason = error instanceof Error ? error.message : String(error);

@@ -10,6 +10,7 @@ import type { Kernels } from './kernels.ts';
 import { Matrices } from './matrices.ts';
 import { bufferStride, type KernelStep, kernelSteps, type Places, writeSteps } from './program.ts';
 import { Rotations } from './rotations.ts';
+import { attentionScratch, choiceScratch } from './scratch.ts';
 import { SequenceStore } from './sequences.ts';
 import { SLACK, WeightStore } from './weights.ts';
 
@@ -114,7 +115,8 @@ export class Runner {
     this.#call.write(work, ended);
     // the last step draws; it is left out where nothing is to be drawn
     const steps = draws || kind === 'prefill' ? program.steps : program.steps - 1;
-    const isWorthIt = program.macs * tokens > WORTH_SHARING * program.steps;
+    const isWorthIt =
+      program.macs * tokens > (this.#kernels.alwaysShares ? 0 : WORTH_SHARING) * program.steps;
     this.#kernels.run(program.address, steps, this.#call.address, isWorthIt ? threads : 1);
     for (const { sequence, tokens: own } of work) sequence.position += own.length;
     this.#latest = kind;
@@ -172,11 +174,10 @@ export class Runner {
   /** Writes the programs, after something moved. */
   #write(): void {
     const { memory, threads } = this.#kernels;
-    const perKvHead = this.#model.step.steps.map((step) =>
-      step.op === 'attentionStep' ? step.attributes.nHeads / step.attributes.nKvHeads : 0,
+    const ofSteps = this.#model.step.steps.map((step) =>
+      step.op === 'attentionStep' ? attentionScratch(step.attributes, this.#context) : 0,
     );
-    const scores = 4 * Math.max(...perKvHead) * (this.#context + abi.PAGE_TOKENS);
-    const perThread = Math.ceil(Math.max(scores, this.#model.config.vocabRows, 4096) / 64) * 64;
+    const perThread = Math.max(...ofSteps, choiceScratch(this.#model.config.vocabRows));
     memory.free(this.#scratch.address, this.#scratch.perThread * threads);
     this.#scratch = { address: memory.allocate(perThread * threads), perThread };
     for (const kind of ['prefill', 'step'] as const) {

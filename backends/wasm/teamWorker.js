@@ -4,11 +4,16 @@ const isNode = typeof process === 'object' && process.versions?.node !== undefin
 const threads = 'node:worker_threads'; // not a literal import: bundlers for browsers need not know it
 const port = isNode ? (await import(/* @vite-ignore */ threads)).parentPort : globalThis;
 
+/** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
+const NAP = 10;
+
 const start = ({ module, memory, team, thread, threads }) => {
   const abort = () => {
     throw new Error('a kernel gave up');
   };
-  const instance = new WebAssembly.Instance(module, { env: { memory, abort } });
+  const words = new Int32Array(memory.buffer); // it does not grow
+  const sleep = (at, was) => void Atomics.wait(words, at / 4, was, NAP);
+  const instance = new WebAssembly.Instance(module, { env: { memory, abort, sleep } });
   port.postMessage('ready');
   instance.exports.work(team, thread, threads);
   port.postMessage('done');
