@@ -1,5 +1,6 @@
 /** `npm run bench:peers`: ours against native llama.cpp on the same weights; compared, then timed, turn about. */
 
+import { rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeGguf } from '../../lib/checkpoint/ggufWriter.ts';
@@ -18,6 +19,14 @@ const options = readOptions(process.argv.slice(2));
 installPeers(options.sides);
 const folder = new URL('../../.cache/peers/', import.meta.url).pathname;
 await mkdir(folder, { recursive: true });
+/** Half a gigabyte that must not be left behind by an interruption. */
+let written: string | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    if (written) rmSync(written, { force: true });
+    process.exit(130);
+  });
+}
 
 const setting = currentSetting();
 print(`${setting.machine}, Node ${setting.node}, commit ${setting.commit}, ${setting.date}`);
@@ -52,6 +61,7 @@ async function runModel(model: string, dtype: Dtype): Promise<void> {
   const file = join(folder, `${model}-${dtype}-${process.pid}.gguf`);
   try {
     if (options.sides.includes('llama.cpp')) {
+      written = file;
       await writeGguf(file, randomModel(config, SEED), { dtype: dtype === 'f32' ? 'F32' : 'Q8_0' });
     }
     for (const threads of options.threads) {
