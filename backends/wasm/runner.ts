@@ -53,7 +53,7 @@ export class Runner {
     this.#call = new CallBlock(memory);
     this.#draws = this.#own(BLOCK_TOKENS * DRAW_BYTES);
     this.#rotations = new Rotations(memory);
-    this.#matrices = new Matrices(kernels, weights, isInt8);
+    this.#matrices = new Matrices(kernels, weights, isInt8, model.step);
     this.#programs = {
       prefill: this.#newProgram(model.prefill),
       step: this.#newProgram(model.step),

@@ -9,8 +9,11 @@ import { type KernelStep, type Parameter, writeSteps } from './program.ts';
 
 /** Words before and behind every buffer that no kernel may change. */
 const SENTINELS = 1024;
-/** A NaN that no computation makes: what a kernel reads past the end of its input shows in its result. */
-const SENTINEL = 0x7fc5_e17e;
+/**
+ * A NaN that no computation makes, another one for every buffer: what a kernel reads past the end of its input shows in
+ * its result, and what it copies from there in the sentinels of another.
+ */
+const sentinelOf = (piece: number) => 0x7fc5_e000 + (piece % 4096);
 /** Columns before an input's own: kernels must not count on rows that begin at a multiple of a vector. */
 const INPUT_FROM = 1;
 
@@ -67,8 +70,9 @@ export class Scope {
     // sizes are powers of two, so that the next call finds pieces that were freed
     const bytes = 2 ** Math.ceil(Math.log2(4 * (words + 2 * SENTINELS)));
     const address = memory.allocate(bytes);
+    const sentinel = sentinelOf(this.#pieces.length);
     this.#pieces.push({ name, address, bytes, words });
-    memory.u32.fill(SENTINEL, address / 4, address / 4 + words + 2 * SENTINELS);
+    memory.u32.fill(sentinel, address / 4, address / 4 + words + 2 * SENTINELS);
     return address + 4 * SENTINELS;
   }
 
@@ -155,11 +159,12 @@ export class Scope {
   /** @throws BackendError with code OutOfBounds when a kernel wrote where no buffer is. */
   check(op: string): void {
     const { u32 } = this.#kernels.memory;
-    for (const { name, address, words } of this.#pieces) {
+    for (const [piece, { name, address, words }] of this.#pieces.entries()) {
+      const sentinel = sentinelOf(piece);
       const first = address / 4 + SENTINELS;
       for (let i = 1; i <= SENTINELS; i++) {
-        if (u32[first - i] !== SENTINEL) throw outOfBounds(op, `${i} words before ${name}`);
-        if (u32[first + words + i - 1] !== SENTINEL) {
+        if (u32[first - i] !== sentinel) throw outOfBounds(op, `${i} words before ${name}`);
+        if (u32[first + words + i - 1] !== sentinel) {
           throw outOfBounds(op, `${i} words behind ${name}`);
         }
       }

@@ -1,13 +1,11 @@
 /** A thread of the team: does its share of every program until it is dismissed. Plain JavaScript, so that it runs as it is. */
 
 const isNode = typeof process === 'object' && process.versions?.node !== undefined;
-const threads = 'node:worker_threads'; // not a literal import: bundlers for browsers need not know it
-const port = isNode ? (await import(/* @vite-ignore */ threads)).parentPort : globalThis;
 
 /** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
 const NAP = 10;
 
-const start = ({ module, memory, team, thread, threads }) => {
+const start = (port, { module, memory, team, thread, threads }) => {
   const abort = () => {
     throw new Error('a kernel gave up');
   };
@@ -19,5 +17,11 @@ const start = ({ module, memory, team, thread, threads }) => {
   port.postMessage('done');
 };
 
-if (isNode) port.once('message', start);
-else port.onmessage = ({ data }) => start(data);
+if (isNode) {
+  const threads = 'node:worker_threads'; // not a literal import: bundlers for browsers need not know it
+  import(/* @vite-ignore */ threads).then(({ parentPort }) => {
+    parentPort.once('message', (message) => start(parentPort, message));
+  });
+} else {
+  globalThis.onmessage = ({ data }) => start(globalThis, data);
+}

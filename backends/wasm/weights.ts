@@ -1,6 +1,7 @@
 /** The weights of a model in the memory of the kernels, each in the layout of the kernels that read it. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { int8Bytes, packInt8 } from './int8.ts';
 import type { Memory } from './memory.ts';
 import * as packing from './packing.ts';
 
@@ -26,6 +27,18 @@ export class WeightStore {
       return this.put(packing.panelsSize(dOut, dIn), (to) =>
         packing.packPanels(to, data, dOut, dIn),
       );
+    });
+  }
+
+  /** A matrix (dOut, dIn) in 8-bit panels. */
+  int8(name: string, hasDots: boolean): number {
+    return this.#store(`${name} int8`, () => {
+      const { data, shape } = this.#tensor(name);
+      const [dOut, dIn] = shape;
+      const bytes = int8Bytes(dOut, dIn, hasDots);
+      const address = this.room(bytes);
+      packInt8(this.#memory.bytes.subarray(address, address + bytes), data, dOut, dIn, hasDots);
+      return address;
     });
   }
 
@@ -79,10 +92,16 @@ export class WeightStore {
 
   /** Room for some numbers, zero at first, filled by whoever asks. Returns its address. */
   put(count: number, fill: (to: Float32Array) => void): number {
-    const bytes = 4 * count + SLACK;
+    const address = this.room(4 * count);
+    fill(this.#memory.f32.subarray(address / 4, address / 4 + count));
+    return address;
+  }
+
+  /** Room for some bytes, zero at first. Returns its address. */
+  room(count: number): number {
+    const bytes = count + SLACK;
     const address = this.#memory.allocateZeros(bytes);
     this.#pieces.push({ address, bytes });
-    fill(this.#memory.f32.subarray(address / 4, address / 4 + count));
     return address;
   }
 

@@ -1,6 +1,7 @@
 /** The rows of a table that tokens stand for. */
 
 import { CALL_IDS, PANEL } from '../abi';
+import { rowOfTable } from './linearInt8';
 import { ofCall, shareOf } from './share';
 
 /**
@@ -30,5 +31,29 @@ export function embedding(
       store<f32>(to, load<f32>(from));
       from += PANEL << 2;
     }
+  }
+}
+
+/**
+ * {@link embedding} from a table in 8-bit panels.
+ *
+ * @param hasDots which of the two layouts of linearInt8.ts
+ */
+export function embeddingInt8(
+  table: usize,
+  dModel: u32,
+  hasDots: u32,
+  y: usize,
+  yStride: u32,
+  call: usize,
+  rows: u32,
+  thread: u32,
+  threads: u32,
+): void {
+  const ids = <usize>ofCall(call, CALL_IDS);
+  const end = shareOf(rows, thread + 1, threads);
+  for (let row = shareOf(rows, thread, threads); row < end; row++) {
+    const id = load<u32>(ids + (<usize>row << 2));
+    rowOfTable(table, id, dModel, hasDots, y + ((<usize>row * yStride) << 2));
   }
 }

@@ -57,7 +57,8 @@ export function linear(
   }
 }
 
-function fourRows(
+/** Four rows by one panel. */
+export function fourRows(
   x0: usize,
   xBytes: usize,
   dIn: u32,
@@ -140,7 +141,7 @@ function fourRows(
 
 // @ts-ignore: decorator
 @inline
-function put(y: usize, residual: usize, s0: v128, s1: v128): void {
+export function put(y: usize, residual: usize, s0: v128, s1: v128): void {
   if (residual) {
     v128.store(y, f32x4.add(v128.load(residual), s0));
     v128.store(y, f32x4.add(v128.load(residual, 16), s1), 16);
@@ -150,7 +151,8 @@ function put(y: usize, residual: usize, s0: v128, s1: v128): void {
   }
 }
 
-function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
+/** One row by one panel. */
+export function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
   let s0 = bias ? v128.load(bias) : f32x4.splat(0);
   let s1 = bias ? v128.load(bias, 16) : f32x4.splat(0);
   const end = w + <usize>dIn * PANEL_BYTES;

@@ -3,15 +3,21 @@
 import {
   CALL_LAST,
   CALL_TOKENS,
+  EMBEDDING_INT8,
   HEADS,
   LINEAR,
+  LINEAR_INT8,
+  QUANTISE,
   ROWS_LAST,
   SELECTIVE_SCAN,
   STEP_ROWS,
 } from '../abi';
+import { embeddingInt8 } from './embedding';
 import { heads } from './heads';
 import { runLayerStep } from './layerSteps';
 import { linear } from './linear';
+import { linearInt8 } from './linearInt8';
+import { quantise } from './quantise';
 import { selectiveScan } from './selectiveScan';
 import { ofCall, real, word } from './share';
 
@@ -23,6 +29,16 @@ export function runStep(step: usize, call: usize, thread: u32, threads: u32): vo
     case LINEAR:
       // prettier-ignore
       linear(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), rows, thread, threads);
+      break;
+    case LINEAR_INT8:
+      // prettier-ignore
+      linearInt8(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), word(step, 10), word(step, 11), word(step, 12), rows, thread, threads);
+      break;
+    case QUANTISE:
+      quantise(word(step, 0), word(step, 1), word(step, 2), word(step, 3), rows, thread, threads);
+      break;
+    case EMBEDDING_INT8:
+      embeddingInt8(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), call, rows, thread, threads);
       break;
     case SELECTIVE_SCAN:
       // prettier-ignore

@@ -1,0 +1,76 @@
+/**
+ * Numbers as 7 bits: every BLOCK of 32 of a row becomes x ≈ s·u + m with u from 0 to 127, m the smallest of them and
+ * s = (largest − m)/127. What is lost is at most s/2. A block is s, m and 32 bytes u.
+ */
+
+import { BLOCK } from '../abi';
+import { shareOf } from './share';
+
+/** Bytes of a block. */
+const BLOCK_BYTES: usize = BLOCK + 8;
+
+/**
+ * @param x rows (rows, xStride), of which dIn columns are read
+ * @param to rows of dIn/32 blocks
+ */
+export function quantise(
+  x: usize,
+  xStride: u32,
+  dIn: u32,
+  to: usize,
+  rows: u32,
+  thread: u32,
+  threads: u32,
+): void {
+  const blocks = dIn / BLOCK;
+  const items = rows * blocks;
+  const end = shareOf(items, thread + 1, threads);
+  for (let item = shareOf(items, thread, threads); item < end; item++) {
+    const row = item / blocks;
+    const block = item % blocks;
+    const from = x + (<usize>(row * xStride) << 2) + <usize>block * (BLOCK << 2);
+    quantiseBlock(from, to + <usize>item * BLOCK_BYTES);
+  }
+}
+
+function quantiseBlock(x: usize, to: usize): void {
+  // min and max of WebAssembly pass NaN on: a row with NaN stays one
+  let low = v128.load(x);
+  let high = low;
+  for (let i: usize = 16; i < <usize>(BLOCK << 2); i += 16) {
+    const v = v128.load(x + i);
+    low = f32x4.min(low, v);
+    high = f32x4.max(high, v);
+  }
+  const least = min<f32>(
+    min<f32>(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)),
+    min<f32>(f32x4.extract_lane(low, 2), f32x4.extract_lane(low, 3)),
+  );
+  const most = max<f32>(
+    max<f32>(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)),
+    max<f32>(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)),
+  );
+  const range = most - least;
+  store<f32>(to, range / 127);
+  store<f32>(to, least, 4);
+  const inverse = f32x4.splat(range > 0 ? 127 / range : 0);
+  const offset = f32x4.splat(least);
+  for (let i: usize = 0; i < <usize>BLOCK; i += 16) {
+    const at = x + (i << 2);
+    const a = i16x8.narrow_i32x4_s(
+      whole(v128.load(at), offset, inverse),
+      whole(v128.load(at, 16), offset, inverse),
+    );
+    const b = i16x8.narrow_i32x4_s(
+      whole(v128.load(at, 32), offset, inverse),
+      whole(v128.load(at, 48), offset, inverse),
+    );
+    v128.store(to + i, i8x16.narrow_i16x8_s(a, b), 8);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function whole(v: v128, offset: v128, inverse: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(f32x4.sub(v, offset), inverse)));
+}
