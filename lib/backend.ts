@@ -10,7 +10,7 @@ import { weightNamed } from './plan/weights.ts';
 import { referenceOps } from './referenceOps.ts';
 
 /** What computes where nobody says otherwise. */
-export const DEFAULT_BACKEND = 'reference';
+export const DEFAULT_BACKEND = 'wasm';
 
 export { BACKEND_NAMES, type OpenOptions, presentBackends } from '../backends/index.ts';
 

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
+import { DEFAULT_BACKEND } from '../backend.ts';
 import { encodeSafetensors } from '../checkpoint/tensorFile.ts';
 import { score } from '../decode/score.ts';
 import { StreamingText } from '../decode/text.ts';
@@ -28,7 +29,7 @@ export function addScore(program: Command, context: Context): void {
     .option('--text <text>', 'text to score, with a begin token as the tokenizer says')
     .option('--tokens <ids>', 'token ids to score, taken literally: 1,2,3', parseTokens)
     .option('--logits <file>', 'also write all logits, tensor "logits" (seqlen, vocabSize)')
-    .addOption(new Option('--backend <name>', 'what computes').default('reference'))
+    .addOption(new Option('--backend <name>', 'what computes').default(DEFAULT_BACKEND))
     .option('--json', 'print {"tokens": […], "logprobs": [null, …]}')
     .action((flags: Flags) => run(flags, context));
 }

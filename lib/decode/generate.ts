@@ -39,7 +39,9 @@ export async function* generateBatches(
   const plan = planDecoding(options, loaded.config.vocabSize);
   if (plan.stop.length > 0) requireTokenizer(loaded);
   const encoded = prompts.map((prompt, i) => encodeAny(loaded, prompt, i));
-  const { backend = DEFAULT_BACKEND, signal, trace } = options;
+  const { signal, trace } = options;
+  // only the reference shows the inside of a layer
+  const { backend = trace ? 'reference' : DEFAULT_BACKEND } = options;
   const executor =
     typeof backend === 'object' ? backend : await openExecutor(loaded.model, backend);
   try {

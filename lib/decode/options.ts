@@ -45,7 +45,10 @@ export interface GenerateOptions {
   budget?: Budget;
   /** Ends all chains; what they have so far is kept. */
   signal?: AbortSignal;
-  /** Receives how each token is drawn, and with one row at a time everything inside the model. */
+  /**
+   * Receives how each token is drawn, and on the reference, with one row at a time, everything inside the model. With
+   * a trace the default backend is the reference.
+   */
   trace?: Trace;
   /**
    * What computes: a backend by name, opened for this call (default {@link DEFAULT_BACKEND}), or an executor
