@@ -1,4 +1,4 @@
-/** Draws tokens from logits: the same distribution as reference/sampling.ts, with float32 exponentials in float64 sums. */
+/** Draws tokens from logits as reference/sampling.ts does, with float32 exponentials in float64 sums. */
 
 import {
   DRAW_BEST,
@@ -188,7 +188,7 @@ function sumOfAll(logits: usize, count: u32, largest: f32): f64 {
   return total;
 }
 
-/** The first token with which the cumulated weight exceeds `wanted`; the last with any weight if rounding leaves none. */
+/** The first token with which the cumulated weight exceeds `wanted`; the last of a block with any if rounding leaves none. */
 function drawn(
   logits: usize,
   count: u32,
@@ -200,16 +200,11 @@ function drawn(
   const blocks = (count + VOCAB_BLOCK - 1) / VOCAB_BLOCK;
   let before: f64 = 0;
   let block: u32 = 0;
-  let last: u32 = 0;
-  for (let sum: f64 = 0; block < blocks; block++) {
+  // the sums were added up in this order before, and u < 1, so that they exceed u·total at the last one with any weight
+  for (let sum: f64 = 0; block + 1 < blocks; block++) {
     sum = load<f64>(scratch + (<usize>block << 3));
-    if (sum > 0) last = block;
     if (before + sum > wanted) break;
     before += sum;
-  }
-  if (block == blocks) {
-    block = last;
-    before = -Infinity; // never enough, so that its last token is taken
   }
   const from = block * VOCAB_BLOCK;
   const own = min<u32>(VOCAB_BLOCK, count - from);
