@@ -19,7 +19,7 @@ const start = (port, { module, memory, team, thread, threads }) => {
 
 if (isNode) {
   const threads = 'node:worker_threads'; // not a literal import: bundlers for browsers need not know it
-  import(/* @vite-ignore */ threads).then(({ parentPort }) => {
+  void import(/* @vite-ignore */ threads).then(({ parentPort }) => {
     parentPort.once('message', (message) => start(parentPort, message));
   });
 } else {

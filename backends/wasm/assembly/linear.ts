@@ -81,43 +81,8 @@ export function fourRows(
   let x2 = x1 + xBytes;
   let x3 = x2 + xBytes;
   const end = w + <usize>dIn * PANEL_BYTES;
-  const even = w + <usize>(dIn & ~1) * PANEL_BYTES;
-  while (w < even) {
-    let a = v128.load(w);
-    let b = v128.load(w, 16);
-    let v = v128.load32_splat(x0);
-    s00 = fma4(v, a, s00);
-    s01 = fma4(v, b, s01);
-    v = v128.load32_splat(x1);
-    s10 = fma4(v, a, s10);
-    s11 = fma4(v, b, s11);
-    v = v128.load32_splat(x2);
-    s20 = fma4(v, a, s20);
-    s21 = fma4(v, b, s21);
-    v = v128.load32_splat(x3);
-    s30 = fma4(v, a, s30);
-    s31 = fma4(v, b, s31);
-    a = v128.load(w, 32);
-    b = v128.load(w, 48);
-    v = v128.load32_splat(x0, 4);
-    s00 = fma4(v, a, s00);
-    s01 = fma4(v, b, s01);
-    v = v128.load32_splat(x1, 4);
-    s10 = fma4(v, a, s10);
-    s11 = fma4(v, b, s11);
-    v = v128.load32_splat(x2, 4);
-    s20 = fma4(v, a, s20);
-    s21 = fma4(v, b, s21);
-    v = v128.load32_splat(x3, 4);
-    s30 = fma4(v, a, s30);
-    s31 = fma4(v, b, s31);
-    w += 64;
-    x0 += 8;
-    x1 += 8;
-    x2 += 8;
-    x3 += 8;
-  }
-  if (w < end) {
+  // not unrolled: with the loads of two steps ahead of it the compiler has one register too few, and spills a sum
+  while (w < end) {
     const a = v128.load(w);
     const b = v128.load(w, 16);
     let v = v128.load32_splat(x0);
@@ -132,6 +97,11 @@ export function fourRows(
     v = v128.load32_splat(x3);
     s30 = fma4(v, a, s30);
     s31 = fma4(v, b, s31);
+    w += PANEL_BYTES;
+    x0 += 4;
+    x1 += 4;
+    x2 += 4;
+    x3 += 4;
   }
   put(y, residual, s00, s01);
   put(y + yBytes, residual ? residual + residualBytes : 0, s10, s11);
