@@ -5,8 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   CALL_WORDS,
   POINTWISE,
+  POINTWISE_ANY_POWER,
   POINTWISE_EXP,
   POINTWISE_EXP_NEGATIVE,
+  POINTWISE_POWER,
   POINTWISE_SIGMOID,
   POINTWISE_SILU,
   POINTWISE_SOFTPLUS,
@@ -46,6 +48,19 @@ const FUNCTIONS: Measured[] = [
     exact: (x) => (x < LEAST ? 0 : exp(x)),
     ulps: 1.5,
     isFor: (x) => x <= 0,
+  },
+  {
+    name: 'powerOfTwo4',
+    kind: POINTWISE_POWER,
+    exact: (x) => (x < -126 ? 0 : exp(x * Math.LN2)),
+    ulps: 2.5,
+    isFor: (x) => x <= 0,
+  },
+  {
+    name: 'anyPowerOfTwo4',
+    kind: POINTWISE_ANY_POWER,
+    exact: (x) => exp(x * Math.LN2),
+    ulps: 2.5,
   },
   {
     name: 'softplus4',

@@ -79,12 +79,14 @@ export const EMBEDDING_INT8 = 21;
 export const HEADS_SOFTPLUS = 1;
 export const HEADS_DISCRETE = 2;
 
-/** Functions of POINTWISE; the last two are there to be measured. */
+/** Functions of POINTWISE; the last four are there to be measured. */
 export const POINTWISE_SILU = 0;
 export const POINTWISE_SIGMOID = 1;
 export const POINTWISE_SOFTPLUS = 2;
 export const POINTWISE_EXP = 3;
 export const POINTWISE_EXP_NEGATIVE = 4;
+export const POINTWISE_POWER = 5;
+export const POINTWISE_ANY_POWER = 6;
 
 /** Numbers of a draw of CHOOSE, float64: the first two are read, the others written. */
 export const DRAW_TEMPERATURE = 0; // 0 takes the likeliest token, the first of equals

@@ -105,6 +105,13 @@ export function unpackTaps(from: Float32Array, channels: number, taps: number): 
   return data;
 }
 
+/** Rates of the scan from A: in powers of two, as its kernel wants them. */
+export const inTwos = (A: ArrayLike<number>) => Float32Array.from(A, (x) => x * Math.LOG2E);
+
+/** The same from ALog, rounded once. */
+export const scanRates = (ALog: ArrayLike<number>) =>
+  Float32Array.from(ALog, (x) => -Math.exp(x) * Math.LOG2E);
+
 /** A = −exp(ALog). */
 export const decayRates = (ALog: ArrayLike<number>) => Float32Array.from(ALog, (x) => -Math.exp(x));
 

@@ -127,7 +127,7 @@ function selectiveScan(
   const pack = (to: Float32Array, data: ArrayLike<number>) =>
     packing.packLanes(to, data, nGroups, perGroup, dState);
   const states = putStates(scope, input.h, batch, size, pack);
-  const rates = scope.packed('A', size, (to) => pack(to, A.data));
+  const rates = scope.packed('A', size, (to) => pack(to, packing.inTwos(A.data)));
   const own = scope.rows('x', x, dInner);
   const y = scope.output('y', own.rows, dInner);
   const [write, read] = readWrite(scope, B, C, nGroups * dState);

@@ -66,7 +66,7 @@ export class WeightStore {
       const [dInner, dState] = shape;
       const perGroup = dInner / nGroups;
       return this.put(packing.lanesSize(nGroups, perGroup, dState), (to) =>
-        packing.packLanes(to, packing.decayRates(data), nGroups, perGroup, dState),
+        packing.packLanes(to, packing.scanRates(data), nGroups, perGroup, dState),
       );
     });
   }

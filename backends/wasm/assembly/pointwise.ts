@@ -2,12 +2,14 @@
 
 import {
   POINTWISE_EXP,
+  POINTWISE_ANY_POWER,
   POINTWISE_EXP_NEGATIVE,
+  POINTWISE_POWER,
   POINTWISE_SIGMOID,
   POINTWISE_SILU,
   POINTWISE_SOFTPLUS,
 } from '../abi';
-import { exp4, expNegative4, sigmoid4, silu4, softplus4 } from './elementary';
+import { anyPowerOfTwo4, exp4, expNegative4, powerOfTwo4, sigmoid4, silu4, softplus4 } from './elementary';
 import { largestOf, orElse } from './lanes';
 import { shareOf, sumOf } from './share';
 
@@ -34,6 +36,8 @@ export function pointwise(
     else if (kind == POINTWISE_SOFTPLUS) f = softplus4(v);
     else if (kind == POINTWISE_EXP) f = exp4(v);
     else if (kind == POINTWISE_EXP_NEGATIVE) f = expNegative4(v);
+    else if (kind == POINTWISE_POWER) f = powerOfTwo4(v);
+    else if (kind == POINTWISE_ANY_POWER) f = anyPowerOfTwo4(v);
     v128.store(y + at, f);
   }
 }

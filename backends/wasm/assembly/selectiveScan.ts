@@ -12,12 +12,15 @@ import {
   SEGMENT_COUNT,
   SEGMENT_STATE,
 } from '../abi';
-import { exp4, expNegative4, fma4, silu4, softplus4 } from './elementary';
+import { anyPowerOfTwo4, fma4, powerOfTwo4, silu4, softplus4 } from './elementary';
 import { ofCall, ofSegment, segmentAt, shareOf, storeSome } from './share';
+
+/** Blocks of four channels that a thread takes at a time. */
+const TOGETHER: u32 = 16;
 
 /**
  * @param dtBias (dInner), or 0
- * @param rates A < 0, packed
+ * @param rates A·log₂(e), A < 0, packed
  * @param B rows of (nGroups, dState); C too
  * @param D (dInner), or 0
  * @param z rows (…, zStride), or 0
@@ -50,45 +53,75 @@ export function selectiveScan(
   threads: u32,
 ): void {
   const inGroup = (perGroup + 3) / 4;
-  const blocks = nGroups * inGroup;
+  const parts = (inGroup + TOGETHER - 1) / TOGETHER;
+  const perSegment = nGroups * parts;
   const table = ofCall(call, CALL_SEGMENT_TABLE);
-  const items = ofCall(call, CALL_SEGMENTS) * blocks;
+  const items = ofCall(call, CALL_SEGMENTS) * perSegment;
   const depth = <usize>dState << 4;
   const end = shareOf(items, thread + 1, threads);
   for (let item = shareOf(items, thread, threads); item < end; item++) {
-    const block = item % blocks;
-    const group = block / inGroup;
-    const first: u32 = (block % inGroup) << 2;
-    const channel = <usize>(group * perGroup + first) << 2;
-    const segment = segmentAt(table, item / blocks);
-    const h = ofSegment(segment, SEGMENT_STATE) + stateOffset + <usize>block * depth;
-    const a = rates + <usize>block * depth;
-    const bias = dtBias ? v128.load(dtBias + channel) : f32x4.splat(0);
+    const segment = segmentAt(table, item / perSegment);
+    const group = (item % perSegment) / parts;
+    const first: u32 = ((item % perSegment) % parts) * TOGETHER;
+    const last: u32 = min<u32>(first + TOGETHER, inGroup);
+    const own = <usize>(group * inGroup + first) * depth;
+    const column = <usize>(group * perGroup + (first << 2)) << 2;
+    const channels = min<u32>((last - first) << 2, perGroup - (first << 2));
+    const state = ofSegment(segment, SEGMENT_STATE) + stateOffset + own;
     const begin = ofSegment(segment, SEGMENT_BEGIN);
     const after = begin + ofSegment(segment, SEGMENT_COUNT);
     for (let t = begin; t < after; t++) {
-      const own = v128.load(x + (<usize>(t * xStride) << 2) + channel);
-      let dt = f32x4.add(v128.load(dtRaw + (<usize>(t * dtStride) << 2) + channel), bias);
+      const to = y + (<usize>(t * yStride) << 2) + column;
+      const from = x + (<usize>(t * xStride) << 2) + column;
+      stepSizes(to, dtRaw + (<usize>(t * dtStride) << 2) + column, dtBias ? dtBias + column : 0, channels, hasSoftplus);
       const write = B + (<usize>(t * BStride + group * dState) << 2);
       const read = C + (<usize>(t * CStride + group * dState) << 2);
-      let sum: v128;
-      if (hasSoftplus) {
-        dt = softplus4(dt);
-        sum = channels(h, a, dt, f32x4.mul(dt, own), write, read, depth);
-      } else {
-        sum = channelsOfAnyStep(h, a, dt, f32x4.mul(dt, own), write, read, depth);
+      let h = state;
+      let a = rates + own;
+      for (let channel: u32 = 0; channel < channels; channel += 4) {
+        const at = <usize>channel << 2;
+        const dt = v128.load(to + at);
+        const v = v128.load(from + at);
+        const dtX = f32x4.mul(dt, v);
+        let sum = hasSoftplus
+          ? fourChannels(h, a, dt, dtX, write, read, depth)
+          : fourChannelsOfAnyStep(h, a, dt, dtX, write, read, depth);
+        if (D) sum = fma4(v128.load(D + column + at), v, sum);
+        storeSome(to + at, channels - channel, sum);
+        h += depth;
+        a += depth;
       }
-      if (D) sum = fma4(v128.load(D + channel), own, sum);
-      if (z) sum = f32x4.mul(sum, silu4(v128.load(z + (<usize>(t * zStride) << 2) + channel)));
-      storeSome(y + (<usize>(t * yStride) << 2) + channel, perGroup - first, sum);
+      if (z) gate(to, z + (<usize>(t * zStride) << 2) + column, channels);
     }
+  }
+}
+
+/**
+ * Δ of some channels, put where y will stand. Apart from the recurrence, as the gate is: one after the other, the long
+ * chain of operations behind a softplus would hold up every four channels.
+ */
+function stepSizes(to: usize, dtRaw: usize, bias: usize, channels: u32, hasSoftplus: u32): void {
+  for (let channel: u32 = 0; channel < channels; channel += 4) {
+    const at = <usize>channel << 2;
+    let dt = v128.load(dtRaw + at);
+    if (bias) dt = f32x4.add(dt, v128.load(bias + at));
+    storeSome(to + at, channels - channel, hasSoftplus ? softplus4(dt) : dt);
+  }
+}
+
+/** y·silu(z) of some channels. */
+function gate(y: usize, z: usize, channels: u32): void {
+  for (let channel: u32 = 0; channel < channels; channel += 4) {
+    const at = <usize>channel << 2;
+    const gated = f32x4.mul(v128.load(y + at), silu4(v128.load(z + at)));
+    storeSome(y + at, channels - channel, gated);
   }
 }
 
 /** One token of four channels: their states are brought forward, and read. Δ·A ≤ 0. */
 // @ts-ignore: decorator
 @inline
-function channels(
+function fourChannels(
   h: usize,
   a: usize,
   dt: v128,
@@ -99,7 +132,7 @@ function channels(
 ): v128 {
   let sum = f32x4.splat(0);
   for (let n: usize = 0; n < depth; n += 16) {
-    const decay = expNegative4(f32x4.mul(dt, v128.load(a + n)));
+    const decay = powerOfTwo4(f32x4.mul(dt, v128.load(a + n)));
     const added = f32x4.mul(dtX, v128.load32_splat(write + (n >> 2)));
     const state = fma4(decay, v128.load(h + n), added);
     v128.store(h + n, state);
@@ -108,8 +141,8 @@ function channels(
   return sum;
 }
 
-/** {@link channels} where Δ may be negative. */
-function channelsOfAnyStep(
+/** {@link fourChannels} where Δ may be negative. */
+function fourChannelsOfAnyStep(
   h: usize,
   a: usize,
   dt: v128,
@@ -120,7 +153,7 @@ function channelsOfAnyStep(
 ): v128 {
   let sum = f32x4.splat(0);
   for (let n: usize = 0; n < depth; n += 16) {
-    const decay = exp4(f32x4.mul(dt, v128.load(a + n)));
+    const decay = anyPowerOfTwo4(f32x4.mul(dt, v128.load(a + n)));
     const added = f32x4.mul(dtX, v128.load32_splat(write + (n >> 2)));
     const state = fma4(decay, v128.load(h + n), added);
     v128.store(h + n, state);
