@@ -6,7 +6,7 @@ import { BLOCK_TOKENS } from './calls.ts';
 import { fitsInt8, quantisedBytes } from './int8.ts';
 import type { Kernels } from './kernels.ts';
 import { columnsAt, embeddingStep, type KernelStep, linearStep, type Places } from './program.ts';
-import { SLACK, type WeightStore } from './weights.ts';
+import type { WeightStore } from './weights.ts';
 
 type Linear = Extract<PlanStep, { op: 'linear' }>;
 type Embedding = Extract<PlanStep, { op: 'embedding' }>;
@@ -19,57 +19,48 @@ export class Matrices {
   readonly weights: WeightStore;
   readonly #kernels: Kernels;
   readonly #isInt8: boolean;
-  /** Quantised inputs, and a widened panel for every thread. */
+  /** Quantised inputs. */
   readonly #quantised: number = 0;
-  readonly #wide: number = 0;
-  readonly #wideBytes: number = 0;
 
   constructor(kernels: Kernels, weights: WeightStore, isInt8: boolean, plan: Plan) {
     this.#kernels = kernels;
     this.weights = weights;
     this.#isInt8 = isInt8;
     if (!isInt8) return;
-    const widest = Math.max(
-      ...plan.steps.map((step) => (step.op === 'linear' ? step.inputs.x.width : 0)),
-    );
-    if (kernels.hasDots) {
-      this.#quantised = weights.room(BLOCK_TOKENS * quantisedBytes(widest + abi.BLOCK));
-    } else {
-      this.#wideBytes = 4 * abi.PANEL * widest + SLACK;
-      this.#wide = weights.room(this.#wideBytes * kernels.threads);
-    }
+    const widths = plan.steps.map((step) => (step.op === 'linear' ? step.inputs.x.width : 0));
+    const row = quantisedBytes(Math.max(...widths), kernels.usesQuads);
+    this.#quantised = weights.room(BLOCK_TOKENS * row);
   }
 
   linear(step: Linear, rows: number, places: Places): KernelStep[] {
     const { inputs, weights: names, y } = step;
     const { x, residual } = inputs;
     if (!this.#isInt8 || !fitsInt8(x.width)) return [linearStep(step, rows, places)];
-    const { hasDots } = this.#kernels;
-    const from = columnsAt(x, places);
+    const { usesQuads } = this.#kernels;
+    const way = Number(usesQuads);
     const quantise = {
       kernel: abi.QUANTISE,
       rows,
-      parameters: [...from, x.width, this.#quantised],
+      parameters: [...columnsAt(x, places), x.width, this.#quantised, way],
     };
-    const input = hasDots ? [this.#quantised, quantisedBytes(x.width)] : [from[0], 4 * from[1]];
     const product = {
       kernel: abi.LINEAR_INT8,
       rows,
       parameters: [
-        ...[...input, x.width, this.weights.int8(names.weight, hasDots), y.width],
-        ...[this.weights.vector(names.bias), ...(residual ? columnsAt(residual, places) : [0, 0])],
-        ...[...columnsAt(y, places), this.#wide, this.#wideBytes, Number(hasDots)],
+        ...[this.#quantised, quantisedBytes(x.width, usesQuads), x.width],
+        ...[this.weights.int8(names.weight, usesQuads), y.width, this.weights.vector(names.bias)],
+        ...[...(residual ? columnsAt(residual, places) : [0, 0]), ...columnsAt(y, places), way],
       ],
     };
-    return hasDots ? [quantise, product] : [product];
+    return [quantise, product];
   }
 
   embedding(step: Embedding, places: Places): KernelStep {
     const { weights: names, y } = step;
     if (!this.#isInt8 || !fitsInt8(y.width)) return embeddingStep(step, places);
-    const { hasDots } = this.#kernels;
-    const table = this.weights.int8(names.weight, hasDots);
-    const parameters = [table, y.width, Number(hasDots), ...columnsAt(y, places)];
+    const { usesQuads } = this.#kernels;
+    const table = this.weights.int8(names.weight, usesQuads);
+    const parameters = [table, y.width, Number(usesQuads), ...columnsAt(y, places)];
     return { kernel: abi.EMBEDDING_INT8, rows: abi.ROWS_TOKENS, parameters };
   }
 }

@@ -31,13 +31,13 @@ export class WeightStore {
   }
 
   /** A matrix (dOut, dIn) in 8-bit panels. */
-  int8(name: string, hasDots: boolean): number {
+  int8(name: string, isQuads: boolean): number {
     return this.#store(`${name} int8`, () => {
       const { data, shape } = this.#tensor(name);
       const [dOut, dIn] = shape;
-      const bytes = int8Bytes(dOut, dIn, hasDots);
+      const bytes = int8Bytes(dOut, dIn, isQuads);
       const address = this.room(bytes);
-      packInt8(this.#memory.bytes.subarray(address, address + bytes), data, dOut, dIn, hasDots);
+      packInt8(this.#memory.bytes.subarray(address, address + bytes), data, dOut, dIn, isQuads);
       return address;
     });
   }

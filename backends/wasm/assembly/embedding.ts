@@ -37,12 +37,12 @@ export function embedding(
 /**
  * {@link embedding} from a table in 8-bit panels.
  *
- * @param hasDots which of the two layouts of linearInt8.ts
+ * @param isQuads which of the two layouts of linearInt8.ts
  */
 export function embeddingInt8(
   table: usize,
   dModel: u32,
-  hasDots: u32,
+  isQuads: u32,
   y: usize,
   yStride: u32,
   call: usize,
@@ -54,6 +54,6 @@ export function embeddingInt8(
   const end = shareOf(rows, thread + 1, threads);
   for (let row = shareOf(rows, thread, threads); row < end; row++) {
     const id = load<u32>(ids + (<usize>row << 2));
-    rowOfTable(table, id, dModel, hasDots, y + ((<usize>row * yStride) << 2));
+    rowOfTable(table, id, dModel, isQuads, y + ((<usize>row * yStride) << 2));
   }
 }

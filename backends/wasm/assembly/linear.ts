@@ -57,8 +57,7 @@ export function linear(
   }
 }
 
-/** Four rows by one panel. */
-export function fourRows(
+function fourRows(
   x0: usize,
   xBytes: usize,
   dIn: u32,
@@ -121,8 +120,7 @@ export function put(y: usize, residual: usize, s0: v128, s1: v128): void {
   }
 }
 
-/** One row by one panel. */
-export function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
+function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
   let s0 = bias ? v128.load(bias) : f32x4.splat(0);
   let s1 = bias ? v128.load(bias, 16) : f32x4.splat(0);
   const end = w + <usize>dIn * PANEL_BYTES;

@@ -32,10 +32,10 @@ export function runStep(step: usize, call: usize, thread: u32, threads: u32): vo
       break;
     case LINEAR_INT8:
       // prettier-ignore
-      linearInt8(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), word(step, 10), word(step, 11), word(step, 12), rows, thread, threads);
+      linearInt8(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), word(step, 10), rows, thread, threads);
       break;
     case QUANTISE:
-      quantise(word(step, 0), word(step, 1), word(step, 2), word(step, 3), rows, thread, threads);
+      quantise(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), rows, thread, threads);
       break;
     case EMBEDDING_INT8:
       embeddingInt8(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), call, rows, thread, threads);

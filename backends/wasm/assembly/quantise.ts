@@ -1,23 +1,25 @@
 /**
- * Numbers as 7 bits: every BLOCK of 32 of a row becomes x ≈ s·u + m with u from 0 to 127, m the smallest of them and
- * s = (largest − m)/127. What is lost is at most s/2. A block is s, m and 32 bytes u.
+ * Numbers as whole numbers, every BLOCK of 32 of a row with a scale of its own; what is lost is at most s/2.
+ *
+ *   pairs   x ≈ s·u, |u| ≤ 32767, s = max|x|/32767. A block is s, 4 bytes that nobody reads, and 32 times 16 bits.
+ *   quads   x ≈ s·u + m, u from 0 to 127, m the smallest and s = (largest − m)/127. A block is s, m and 32 bytes.
  */
 
 import { BLOCK } from '../abi';
 import { shareOf } from './share';
 
-/** Bytes of a block. */
-const BLOCK_BYTES: usize = BLOCK + 8;
 
 /**
  * @param x rows (rows, xStride), of which dIn columns are read
  * @param to rows of dIn/32 blocks
+ * @param isQuads which way
  */
 export function quantise(
   x: usize,
   xStride: u32,
   dIn: u32,
   to: usize,
+  isQuads: u32,
   rows: u32,
   thread: u32,
   threads: u32,
@@ -29,11 +31,12 @@ export function quantise(
     const row = item / blocks;
     const block = item % blocks;
     const from = x + (<usize>(row * xStride) << 2) + <usize>block * (BLOCK << 2);
-    quantiseBlock(from, to + <usize>item * BLOCK_BYTES);
+    if (isQuads) toQuads(from, to + <usize>item * (BLOCK + 8));
+    else toPairs(from, to + <usize>item * (2 * BLOCK + 8));
   }
 }
 
-function quantiseBlock(x: usize, to: usize): void {
+function toQuads(x: usize, to: usize): void {
   // min and max of WebAssembly pass NaN on: a row with NaN stays one
   let low = v128.load(x);
   let high = low;
@@ -58,12 +61,12 @@ function quantiseBlock(x: usize, to: usize): void {
   for (let i: usize = 0; i < <usize>BLOCK; i += 16) {
     const at = x + (i << 2);
     const a = i16x8.narrow_i32x4_s(
-      whole(v128.load(at), offset, inverse),
-      whole(v128.load(at, 16), offset, inverse),
+      above(v128.load(at), offset, inverse),
+      above(v128.load(at, 16), offset, inverse),
     );
     const b = i16x8.narrow_i32x4_s(
-      whole(v128.load(at, 32), offset, inverse),
-      whole(v128.load(at, 48), offset, inverse),
+      above(v128.load(at, 32), offset, inverse),
+      above(v128.load(at, 48), offset, inverse),
     );
     v128.store(to + i, i8x16.narrow_i16x8_s(a, b), 8);
   }
@@ -71,6 +74,25 @@ function quantiseBlock(x: usize, to: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function whole(v: v128, offset: v128, inverse: v128): v128 {
+function above(v: v128, offset: v128, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(f32x4.sub(v, offset), inverse)));
+}
+
+function toPairs(x: usize, to: usize): void {
+  let largest = f32x4.abs(v128.load(x));
+  for (let i: usize = 16; i < <usize>(BLOCK << 2); i += 16) {
+    largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
+  }
+  const most = max<f32>(
+    max<f32>(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    max<f32>(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
+  );
+  store<f32>(to, most / 32767);
+  const inverse = f32x4.splat(most > 0 ? 32767 / most : 0);
+  for (let i: usize = 0; i < <usize>BLOCK; i += 8) {
+    const at = x + (i << 2);
+    const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at), inverse)));
+    const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at, 16), inverse)));
+    v128.store(to + (i << 1), i16x8.narrow_i32x4_s(a, b), 8);
+  }
 }
