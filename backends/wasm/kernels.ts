@@ -3,6 +3,7 @@
 import { BackendError } from '../../reference/errors.ts';
 import { TEAM_WORDS } from './abi.ts';
 import { Memory } from './memory.ts';
+import { prefersQuads, prefersRelaxed, timeLinear } from './probe.ts';
 import { availableThreads, maySleep, startThreads, whyNotShared } from './team.ts';
 
 /** Instructions that a build uses: SIMD128, or relaxed SIMD as well (fused multiply-add, int8 dot products). */
@@ -11,7 +12,7 @@ export type Simd = 'plain' | 'relaxed';
 export interface KernelsOptions {
   /** Threads that compute, the caller's among them. Default: all cores where memory can be shared, else 1. */
   threads?: number;
-  /** Default: relaxed where this engine has it. */
+  /** Default: relaxed where this engine has it and a short measurement finds that it does it well. */
   simd?: Simd;
   /** Most bytes of memory. Default 4 GB. */
   memoryLimit?: number;
@@ -47,8 +48,7 @@ export class Kernels {
   readonly simd: Simd;
   readonly threads: number;
   readonly alwaysShares: boolean;
-  /** Whether 8-bit matrices are multiplied four numbers at a time, where that was found faster than two. */
-  readonly usesQuads: boolean;
+  #usesQuads?: boolean;
   readonly #exports: Exports;
   readonly #team: number;
   readonly #others: { end(): Promise<void> };
@@ -64,7 +64,6 @@ export class Kernels {
     this.simd = has.simd;
     this.threads = has.threads;
     this.alwaysShares = has.alwaysShares;
-    this.usesQuads = process.env.QUADS === '1' && has.simd === 'relaxed';
     this.#exports = exports;
     this.#team = team;
     this.#others = others;
@@ -77,26 +76,15 @@ export class Kernels {
   static async start(options: KernelsOptions = {}): Promise<Kernels> {
     const threads = await threadsFor(options.threads);
     const isShared = threads > 1;
-    const simd = options.simd ?? ((await hasRelaxed()) ? 'relaxed' : 'plain');
-    const bytes = await bytesOf(simd, isShared);
-    if (!WebAssembly.validate(bytes)) {
-      throw new BackendError(
-        `wasm: expected an engine with ${simd === 'relaxed' ? 'relaxed ' : ''}SIMD, this one has none; ` +
-          'take a newer engine, or backend: reference',
-        'NoSimd',
-      );
-    }
-    const module = await WebAssembly.compile(bytes);
     const memory = new Memory(isShared, options.memoryLimit);
-    const abort = () => {
-      throw new BackendError('wasm: a kernel gave up', 'KernelAborted');
-    };
-    const sleep = (at: number, was: number) => {
-      Atomics.wait(new Int32Array(memory.wasm.buffer), at / 4, was, NAP);
-    };
-    const env = { memory: memory.wasm, abort, sleep };
-    const instance = await WebAssembly.instantiate(module, { env });
-    const exports = instance.exports as unknown as Exports;
+    const wanted = options.simd ?? ((await hasRelaxed()) ? 'relaxed' : 'plain');
+    let build = await newBuild(wanted, memory, isShared);
+    if (!options.simd && wanted === 'relaxed') {
+      const plain = await newBuild('plain', memory, isShared);
+      const [slow, fast] = [plain, build].map((one) => timeLinear(memory, one.runAlone));
+      if (!prefersRelaxed(slow, fast)) build = plain;
+    }
+    const { simd, module, exports } = build;
     const team = memory.allocateZeros(4 * TEAM_WORDS);
     const others = await startThreads({ module, memory: memory.wasm, team, threads });
     const { alwaysShares = false } = options;
@@ -110,10 +98,41 @@ export class Kernels {
     this.#exports.run(this.#team, program, steps, call, count, this.#sleep);
   }
 
+  /** Whether 8-bit matrices are multiplied four numbers at a time: where that was measured to be much faster. */
+  get usesQuads(): boolean {
+    const run = (program: number, call: number) => this.run(program, 1, call, 1);
+    this.#usesQuads ??= this.simd === 'relaxed' && prefersQuads(this.memory, run);
+    return this.#usesQuads;
+  }
+
   async close(): Promise<void> {
     if (this.threads > 1) this.#exports.dismiss(this.#team);
     await this.#others.end();
   }
+}
+
+/** A build on a memory. @throws BackendError with code NoSimd where the engine lacks its instructions. */
+async function newBuild(simd: Simd, memory: Memory, isShared: boolean) {
+  const bytes = await bytesOf(simd, isShared);
+  if (!WebAssembly.validate(bytes)) {
+    throw new BackendError(
+      `wasm: expected an engine with ${simd === 'relaxed' ? 'relaxed ' : ''}SIMD, this one has none; ` +
+        'take a newer engine, or backend: reference',
+      'NoSimd',
+    );
+  }
+  const module = await WebAssembly.compile(bytes);
+  const abort = () => {
+    throw new BackendError('wasm: a kernel gave up', 'KernelAborted');
+  };
+  const sleep = (at: number, was: number) => {
+    Atomics.wait(new Int32Array(memory.wasm.buffer), at / 4, was, NAP);
+  };
+  const env = { memory: memory.wasm, abort, sleep };
+  const instance = await WebAssembly.instantiate(module, { env });
+  const exports = instance.exports as unknown as Exports;
+  const runAlone = (program: number, call: number) => exports.run(0, program, 1, call, 1, 0);
+  return { simd, module, exports, runAlone };
 }
 
 async function threadsFor(wanted?: number): Promise<number> {

@@ -26,7 +26,7 @@ export interface Places {
   offset(slot: string): number;
   /** Address of the rotations of some frequencies. */
   rotations(frequencies: readonly number[]): number;
-  /** Memory of the attention's scores, of each thread. */
+  /** Memory of each thread for what kernels keep aside. */
   scratch(): { address: number; perThread: number };
   /** Steps of a matrix product. */
   linear(step: Extract<PlanStep, { op: 'linear' }>, rows: number): KernelStep[];
@@ -177,13 +177,14 @@ export function linearStep(
 ): KernelStep {
   const { x, residual } = inputs;
   const { weights } = places;
+  const { address, perThread } = places.scratch();
   return {
     kernel: abi.LINEAR,
     rows,
     parameters: [
       ...[...columnsAt(x, places), x.width, weights.panels(names.weight), y.width],
       ...[weights.vector(names.bias), ...(residual ? columnsAt(residual, places) : NOWHERE)],
-      ...columnsAt(y, places),
+      ...[...columnsAt(y, places), address, perThread],
     ],
   };
 }

@@ -7,7 +7,7 @@ import * as abi from './abi.ts';
 import { packPanels, panelsSize } from './packing.ts';
 import type { Parameter } from './program.ts';
 import type { Rows, Scope } from './scope.ts';
-import { choiceScratch } from './scratch.ts';
+import { choiceScratch, linearScratch } from './scratch.ts';
 
 /** An op in a scope. */
 export type ScopedOp<Name extends keyof Ops> = (
@@ -52,7 +52,8 @@ function affine(scope: Scope, name: string, x: Rows, weight: Tensor, bias?: Tens
   const y = scope.output(name, x.rows, dOut);
   const b = scope.vector(`${name}'s bias`, bias);
   const w = panels(scope, `${name}'s weight`, weight);
-  scope.run({ tokens: x.rows }, [abi.LINEAR, ...x.at, dIn, w, dOut, b, 0, 0, ...y.at]);
+  const scratch = scope.scratch(linearScratch(x.rows, dIn));
+  scope.run({ tokens: x.rows }, [abi.LINEAR, ...x.at, dIn, w, dOut, b, 0, 0, ...y.at, ...scratch]);
   return y;
 }
 

@@ -10,7 +10,7 @@ import type { Kernels } from './kernels.ts';
 import { Matrices } from './matrices.ts';
 import { bufferStride, type KernelStep, kernelSteps, type Places, writeSteps } from './program.ts';
 import { Rotations } from './rotations.ts';
-import { attentionScratch, choiceScratch } from './scratch.ts';
+import { attentionScratch, choiceScratch, linearScratch } from './scratch.ts';
 import { SequenceStore } from './sequences.ts';
 import { SLACK, WeightStore } from './weights.ts';
 
@@ -174,9 +174,10 @@ export class Runner {
   /** Writes the programs, after something moved. */
   #write(): void {
     const { memory, threads } = this.#kernels;
-    const ofSteps = this.#model.step.steps.map((step) =>
-      step.op === 'attentionStep' ? attentionScratch(step.attributes, this.#context) : 0,
-    );
+    const ofSteps = this.#model.step.steps.map((step) => {
+      if (step.op === 'linear') return linearScratch(BLOCK_TOKENS, step.inputs.x.width);
+      return step.op === 'attentionStep' ? attentionScratch(step.attributes, this.#context) : 0;
+    });
     const perThread = Math.max(...ofSteps, choiceScratch(this.#model.config.vocabRows));
     memory.free(this.#scratch.address, this.#scratch.perThread * threads);
     this.#scratch = { address: memory.allocate(perThread * threads), perThread };

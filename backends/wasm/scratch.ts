@@ -20,3 +20,6 @@ export function attentionScratch(
 export function choiceScratch(vocabSize: number): number {
   return lines(8 * Math.ceil(vocabSize / VOCAB_BLOCK) + 4 * VOCAB_BLOCK);
 }
+
+/** Bytes of a thread for LINEAR: its rows, as far as they come in fours. */
+export const linearScratch = (rows: number, dIn: number) => lines(16 * Math.floor(rows / 4) * dIn);

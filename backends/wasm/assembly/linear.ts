@@ -16,6 +16,7 @@ const PANEL_BYTES: usize = PANEL << 2;
  * @param bias (dOut, padded to panels), or 0
  * @param residual rows that are added, or 0
  * @param y rows (rows, yStride), yStride ≥ dOut padded to panels
+ * @param scratch of each thread, room for the rows that come in fours: 4·dIn numbers each
  */
 export function linear(
   x: usize,
@@ -28,6 +29,8 @@ export function linear(
   residualStride: u32,
   y: usize,
   yStride: u32,
+  scratch: usize,
+  scratchPerThread: u32,
   rows: u32,
   thread: u32,
   threads: u32,
@@ -38,28 +41,74 @@ export function linear(
   const yBytes = <usize>yStride << 2;
   const rBytes = <usize>residualStride << 2;
   const wBytes = <usize>dIn * PANEL_BYTES;
-  let p = shareOf(panels, thread, threads);
-  while (p < end) {
+  const fours = rows & ~3;
+  const own = scratch + <usize>thread * scratchPerThread;
+  const tileBytes = <usize>dIn << 4;
+  const first = shareOf(panels, thread, threads);
+  if (first < end) interleave(own, x, xBytes, dIn, fours);
+  for (let p = first; p < end; p++) {
     const w = weight + <usize>p * wBytes;
     const column = <usize>p * PANEL_BYTES;
     const b = bias ? bias + column : 0;
     const r = residual ? residual + column : 0;
     let row: u32 = 0;
-    if (rows >= 4) {
-      for (; row + 4 <= rows; row += 4) {
-        fourRows(x + row * xBytes, xBytes, dIn, w, b, r ? r + row * rBytes : 0, rBytes, y + column + row * yBytes, yBytes);
-      }
-    } 
+    for (let tile = own; row < fours; row += 4) {
+      fourRows(tile, dIn, w, b, r ? r + row * rBytes : 0, rBytes, y + column + row * yBytes, yBytes);
+      tile += tileBytes;
+    }
     for (; row < rows; row++) {
       oneRow(x + row * xBytes, dIn, w, b, r ? r + row * rBytes : 0, y + column + row * yBytes);
     }
-    p++;
   }
 }
 
+/**
+ * Rows in fours, their numbers side by side: [four rows][dIn][4]. One address instead of four in the innermost loop,
+ * which is as long as its instructions are many; every panel reads them again.
+ */
+function interleave(to: usize, x: usize, xBytes: usize, dIn: u32, fours: u32): void {
+  for (let row: u32 = 0; row < fours; row += 4) {
+    let x0 = x + row * xBytes;
+    let x1 = x0 + xBytes;
+    let x2 = x1 + xBytes;
+    let x3 = x2 + xBytes;
+    let k: u32 = 0;
+    for (; k + 4 <= dIn; k += 4) {
+      const a = v128.load(x0);
+      const b = v128.load(x1);
+      const c = v128.load(x2);
+      const d = v128.load(x3);
+      const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+      const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+      const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+      const cd1 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+      v128.store(to, v128.shuffle<f64>(ab0, cd0, 0, 2));
+      v128.store(to, v128.shuffle<f64>(ab0, cd0, 1, 3), 16);
+      v128.store(to, v128.shuffle<f64>(ab1, cd1, 0, 2), 32);
+      v128.store(to, v128.shuffle<f64>(ab1, cd1, 1, 3), 48);
+      to += 64;
+      x0 += 16;
+      x1 += 16;
+      x2 += 16;
+      x3 += 16;
+    }
+    for (; k < dIn; k++) {
+      store<f32>(to, load<f32>(x0));
+      store<f32>(to, load<f32>(x1), 4);
+      store<f32>(to, load<f32>(x2), 8);
+      store<f32>(to, load<f32>(x3), 12);
+      to += 16;
+      x0 += 4;
+      x1 += 4;
+      x2 += 4;
+      x3 += 4;
+    }
+  }
+}
+
+/** Four rows, interleaved, by one panel. */
 function fourRows(
-  x0: usize,
-  xBytes: usize,
+  x: usize,
   dIn: u32,
   w: usize,
   bias: usize,
@@ -76,31 +125,25 @@ function fourRows(
   let s21 = s01;
   let s30 = s00;
   let s31 = s01;
-  let x1 = x0 + xBytes;
-  let x2 = x1 + xBytes;
-  let x3 = x2 + xBytes;
   const end = w + <usize>dIn * PANEL_BYTES;
   // not unrolled: with the loads of two steps ahead of it the compiler has one register too few, and spills a sum
   while (w < end) {
     const a = v128.load(w);
     const b = v128.load(w, 16);
-    let v = v128.load32_splat(x0);
+    let v = v128.load32_splat(x);
     s00 = fma4(v, a, s00);
     s01 = fma4(v, b, s01);
-    v = v128.load32_splat(x1);
+    v = v128.load32_splat(x, 4);
     s10 = fma4(v, a, s10);
     s11 = fma4(v, b, s11);
-    v = v128.load32_splat(x2);
+    v = v128.load32_splat(x, 8);
     s20 = fma4(v, a, s20);
     s21 = fma4(v, b, s21);
-    v = v128.load32_splat(x3);
+    v = v128.load32_splat(x, 12);
     s30 = fma4(v, a, s30);
     s31 = fma4(v, b, s31);
     w += PANEL_BYTES;
-    x0 += 4;
-    x1 += 4;
-    x2 += 4;
-    x3 += 4;
+    x += 16;
   }
   put(y, residual, s00, s01);
   put(y + yBytes, residual ? residual + residualBytes : 0, s10, s11);

@@ -28,7 +28,7 @@ export function runStep(step: usize, call: usize, thread: u32, threads: u32): vo
   switch (load<u32>(step)) {
     case LINEAR:
       // prettier-ignore
-      linear(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), rows, thread, threads);
+      linear(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), word(step, 10), word(step, 11), rows, thread, threads);
       break;
     case LINEAR_INT8:
       // prettier-ignore
