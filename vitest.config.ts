@@ -45,6 +45,13 @@ export default defineConfig({
         ? [
             {
               extends: true as const,
+              // memory may be shared among threads only on a page that nothing foreign can reach
+              server: {
+                headers: {
+                  'Cross-Origin-Opener-Policy': 'same-origin',
+                  'Cross-Origin-Embedder-Policy': 'require-corp',
+                },
+              },
               test: {
                 name: 'chromium',
                 include: ['spec/browser/*.spec.ts'],

@@ -1,7 +1,7 @@
 /** Laws of decoding many chains, on random models of every kind of layer. */
 
 import { afterAll, describe, it } from 'vitest';
-import { openBackend } from '../backends/index.ts';
+import { openWasm } from '../backends/wasm/index.ts';
 import { loadOn } from '../lib/backend.ts';
 import { referenceExecutor } from '../lib/decode/referenceExecutor.ts';
 import { plainExecutor } from '../lib/plan/index.ts';
@@ -13,7 +13,7 @@ const RUNS = 12 * Number(process.env.SELSCAN_RUNS ?? 1);
 const LONG_RUNS = RUNS / 4;
 
 const reference = { open: referenceExecutor, isStepwise: true };
-const wasm = await Promise.all([1, 2].map((threads) => openBackend('wasm', { threads })));
+const wasm = await Promise.all([1, 2].map((threads) => openWasm({ threads, alwaysShares: true })));
 afterAll(() => Promise.all(wasm.map((backend) => backend.close())));
 
 const SUBJECTS: Record<string, EngineSubject> = {

@@ -108,7 +108,8 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('gpujs:%s', (mode) => {
       const prompts = ['', 'Lily and Tom went to'];
       const got = await collect(generate(loaded, prompts, { ...options, backend: executor }));
       await executor.close();
-      const want = await collect(generate(loaded, prompts, options));
+      const oracle = { ...options, backend: 'reference' };
+      const want = await collect(generate(loaded, prompts, oracle));
       expect(got.map(({ text }) => text)).toEqual(want.map(({ text }) => text));
     });
 

@@ -48,10 +48,14 @@ export const PROMPT = 16;
 /** A round of one step would measure the clock. */
 const LEAST_STEPS = 2;
 
-/** What is allowed of a {@link Difference}: float32 rounds, 8 bits round more, llama.cpp's activations too. */
+/**
+ * What is allowed of a {@link Difference}. Float32 rounds. 8 bits round more: over Mamba's 24 layers our logits are 4 to
+ * 5 % from our float32 ones (measured; nearly all of it the weights'), and llama.cpp's have 8-bit activations besides, so
+ * that the two are as far apart as each is from float32.
+ */
 const ALLOWED: Record<Cell['dtype'], Difference> = {
   f32: { worst: 1e-3, typical: 1e-3 },
-  int8: { worst: 0.2, typical: 0.06 },
+  int8: { worst: 0.2, typical: 0.1 },
 };
 
 /** Steps of a round at most: as many tokens must fit a sequence, once a round and once to warm up. */

@@ -6,33 +6,14 @@ import type { Backend } from '../../backends/types.ts';
 import { loadOn } from '../../lib/backend.ts';
 import { collect } from '../../lib/decode/events.ts';
 import { generate } from '../../lib/decode/generate.ts';
-import { loadModel } from '../../lib/loadModel.ts';
-import { checkLaw } from '../../lib/verify/check.ts';
 import { lawsOf } from '../../lib/verify/laws/index.ts';
-import type { LawOf } from '../../lib/verify/laws/law.ts';
 import { MODEL_LAWS } from '../../lib/verify/laws/models.ts';
 import { backendSubject } from '../../lib/verify/subject.ts';
 import type { OpName } from '../../reference/ops.ts';
+import { expectLaw, tinyStories } from './support.ts';
 
-const SEED = 20260101;
 /** Inputs of each law: every new shape costs the build of its kernels. */
 const RUNS = 2;
-
-async function expectLaw<Judged>(law: LawOf<Judged>, subject: Judged): Promise<void> {
-  const { ok, counterexample } = await checkLaw(law, subject, { seed: SEED, runs: RUNS });
-  expect(ok, JSON.stringify(counterexample)).toBe(true);
-}
-
-const FOLDER = '/fixtures/models/tinystories-260k';
-
-/** The bundled model from the files of the development server. */
-async function tinyStories() {
-  const names = ['config.json', 'model.safetensors', 'tokenizer.json'];
-  const files = await Promise.all(
-    names.map(async (name) => [name, await (await fetch(`${FOLDER}/${name}`)).blob()] as const),
-  );
-  return loadModel(Object.fromEntries(files));
-}
 
 describe.each(['webgl2', 'webgpu'] as const)('gpujs:%s, minified', (mode) => {
   let backend: Backend;
@@ -51,13 +32,13 @@ describe.each(['webgl2', 'webgpu'] as const)('gpujs:%s, minified', (mode) => {
     const ops = Object.keys(backend.ops) as OpName[];
     expect(ops.length).toBe(28);
     const subject = backendSubject(backend.info, backend.ops);
-    for (const op of ops) for (const law of lawsOf(op)) await expectLaw(law, subject);
+    for (const op of ops) for (const law of lawsOf(op)) await expectLaw(law, subject, RUNS);
   });
 
   it.each(MODEL_LAWS)('models: $law', async (law) => {
     const { precision, arithmetic } = backend.info;
     const open = (model: Parameters<typeof loadOn>[1]) => loadOn(backend, model);
-    await expectLaw(law, { open, precision, arithmetic, isBitwise: false });
+    await expectLaw(law, { open, precision, arithmetic, isBitwise: false }, RUNS);
   });
 
   it('tells the story of TinyStories token by token as the oracle does', async () => {
@@ -67,7 +48,8 @@ describe.each(['webgl2', 'webgpu'] as const)('gpujs:%s, minified', (mode) => {
     const prompts = ['', 'Lily and Tom went to'];
     const got = await collect(generate(loaded, prompts, { ...options, backend: executor }));
     await executor.close();
-    const want = await collect(generate(loaded, prompts, options));
+    const oracle = { ...options, backend: 'reference' };
+    const want = await collect(generate(loaded, prompts, oracle));
     expect(got.map(({ text }) => text)).toEqual(want.map(({ text }) => text));
   });
 });
