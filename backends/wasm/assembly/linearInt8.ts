@@ -66,7 +66,7 @@ export function linearInt8(
       const from = x + row * xBytes;
       const to = y + column + row * yBytes;
       if (isQuads) fourRowsOfQuads(from, xBytes, blocks, w, b, own, rBytes, to, yBytes);
-      else fourRowsOfPairs(from, xBytes, blocks, w, b, own, rBytes, to, yBytes);
+      else fourRowsOfPairs(from, blocks, w, b, own, rBytes, to, yBytes);
     }
     for (; row < rows; row++) {
       const own = r ? r + row * rBytes : 0;
@@ -117,9 +117,9 @@ function oneRowOfPairs(
   put(y, residual, sum0, sum1);
 }
 
+/** Four rows, interleaved, by one panel; each as in {@link oneRowOfPairs}, to the bit. */
 function fourRowsOfPairs(
-  x0: usize,
-  xBytes: usize,
+  x: usize,
   blocks: u32,
   w: usize,
   bias: usize,
@@ -136,9 +136,6 @@ function fourRowsOfPairs(
   let s21 = s01;
   let s30 = s00;
   let s31 = s01;
-  let x1 = x0 + xBytes;
-  let x2 = x1 + xBytes;
-  let x3 = x2 + xBytes;
   for (let block: u32 = 0; block < blocks; block++) {
     let d00 = i32x4.splat(0);
     let d01 = d00;
@@ -149,45 +146,42 @@ function fourRowsOfPairs(
     let d30 = d00;
     let d31 = d00;
     let q = w + SCALES;
+    let u = x + 16;
     const end = q + NUMBERS;
-    let at: usize = 8;
     while (q < end) {
       const a = v128.load8x8_s(q);
       const b = v128.load8x8_s(q, 8);
-      let v = v128.load32_splat(x0 + at);
+      let v = v128.load32_splat(u);
       d00 = i32x4.add(i32x4.dot_i16x8_s(a, v), d00);
       d01 = i32x4.add(i32x4.dot_i16x8_s(b, v), d01);
-      v = v128.load32_splat(x1 + at);
+      v = v128.load32_splat(u, 4);
       d10 = i32x4.add(i32x4.dot_i16x8_s(a, v), d10);
       d11 = i32x4.add(i32x4.dot_i16x8_s(b, v), d11);
-      v = v128.load32_splat(x2 + at);
+      v = v128.load32_splat(u, 8);
       d20 = i32x4.add(i32x4.dot_i16x8_s(a, v), d20);
       d21 = i32x4.add(i32x4.dot_i16x8_s(b, v), d21);
-      v = v128.load32_splat(x3 + at);
+      v = v128.load32_splat(u, 12);
       d30 = i32x4.add(i32x4.dot_i16x8_s(a, v), d30);
       d31 = i32x4.add(i32x4.dot_i16x8_s(b, v), d31);
       q += 16;
-      at += 4;
+      u += 16;
     }
     const a = v128.load(w);
     const b = v128.load(w, 16);
-    let s = v128.load32_splat(x0);
+    let s = v128.load32_splat(x);
     s00 = times(d00, a, s, s00);
     s01 = times(d01, b, s, s01);
-    s = v128.load32_splat(x1);
+    s = v128.load32_splat(x, 4);
     s10 = times(d10, a, s, s10);
     s11 = times(d11, b, s, s11);
-    s = v128.load32_splat(x2);
+    s = v128.load32_splat(x, 8);
     s20 = times(d20, a, s, s20);
     s21 = times(d21, b, s, s21);
-    s = v128.load32_splat(x3);
+    s = v128.load32_splat(x, 12);
     s30 = times(d30, a, s, s30);
     s31 = times(d31, b, s, s31);
     w += PAIRS_BLOCK;
-    x0 += X_PAIRS;
-    x1 += X_PAIRS;
-    x2 += X_PAIRS;
-    x3 += X_PAIRS;
+    x += 4 * X_PAIRS;
   }
   put(y, residual, s00, s01);
   put(y + yBytes, residual ? residual + residualBytes : 0, s10, s11);

@@ -1,12 +1,16 @@
 /**
  * Numbers as whole numbers, every BLOCK of 32 of a row with a scale of its own; what is lost is at most s/2.
  *
- *   pairs   x ≈ s·u, |u| ≤ 32767, s = max|x|/32767. A block is s, 4 bytes that nobody reads, and 32 times 16 bits.
+ *   pairs   x ≈ s·u, |u| ≤ 32767, s = max|x|/32767. A block is s, 4 bytes that nobody reads, and 32 times 16 bits. Rows
+ *           that come in fours are interleaved: a block of all four is their s, then [16 pairs][4 rows][2].
  *   quads   x ≈ s·u + m, u from 0 to 127, m the smallest and s = (largest − m)/127. A block is s, m and 32 bytes.
  */
 
 import { BLOCK } from '../abi';
 import { shareOf } from './share';
+
+/** Bytes of a block of numbers of 16 bits. */
+const PAIRS_BYTES: usize = 2 * BLOCK + 8;
 
 
 /**
@@ -31,8 +35,16 @@ export function quantise(
     const row = item / blocks;
     const block = item % blocks;
     const from = x + (<usize>(row * xStride) << 2) + <usize>block * (BLOCK << 2);
-    if (isQuads) toQuads(from, to + <usize>item * (BLOCK + 8));
-    else toPairs(from, to + <usize>item * (2 * BLOCK + 8));
+    if (isQuads) {
+      toQuads(from, to + <usize>item * (BLOCK + 8));
+    } else if (row < (rows & ~3)) {
+      const four = <usize>((row & ~3) * blocks + 4 * block);
+      const own = to + four * PAIRS_BYTES + ((row & 3) << 2);
+      toPairs(from, own, own + 16, 16);
+    } else {
+      const own = to + <usize>item * PAIRS_BYTES;
+      toPairs(from, own, own + 8, 4);
+    }
   }
 }
 
@@ -78,7 +90,8 @@ function above(v: v128, offset: v128, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(f32x4.sub(v, offset), inverse)));
 }
 
-function toPairs(x: usize, to: usize): void {
+/** @param step bytes from one pair to the next */
+function toPairs(x: usize, scale: usize, to: usize, step: usize): void {
   let largest = f32x4.abs(v128.load(x));
   for (let i: usize = 16; i < <usize>(BLOCK << 2); i += 16) {
     largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)));
@@ -87,12 +100,16 @@ function toPairs(x: usize, to: usize): void {
     max<f32>(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
     max<f32>(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
   );
-  store<f32>(to, most / 32767);
+  store<f32>(scale, most / 32767);
   const inverse = f32x4.splat(most > 0 ? 32767 / most : 0);
-  for (let i: usize = 0; i < <usize>BLOCK; i += 8) {
-    const at = x + (i << 2);
-    const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at), inverse)));
-    const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at, 16), inverse)));
-    v128.store(to + (i << 1), i16x8.narrow_i32x4_s(a, b), 8);
+  for (let i: usize = 0; i < <usize>(BLOCK << 2); i += 32) {
+    const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + i), inverse)));
+    const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + i, 16), inverse)));
+    const pairs = i16x8.narrow_i32x4_s(a, b);
+    v128.store32_lane(to, pairs, 0);
+    v128.store32_lane(to + step, pairs, 1);
+    v128.store32_lane(to + 2 * step, pairs, 2);
+    v128.store32_lane(to + 3 * step, pairs, 3);
+    to += 4 * step;
   }
 }
