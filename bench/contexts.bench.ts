@@ -130,7 +130,7 @@ function plotOf(timed: readonly (ContextTiming & { model: string; context: numbe
       }),
   }));
   return drawChart({
-    title: `A step of ${batch} sequences in contexts of their own: ms (lower is better)`,
+    title: `A step of ${batch} sequences: lower is better`,
     label: 'One decode step: milliseconds against tokens of context',
     xName: 'tokens of context',
     unit: ' ms',

@@ -47,6 +47,7 @@ function chartLines(lines: readonly Line[]): ChartLine[] {
         if (!side) return [];
         const { median, min, max } = spreadOf(side.rates);
         return [{ x: batch, y: median, min, max }];
-      }),
+      })
+      .sort((a, b) => a.x - b.x),
   }));
 }
