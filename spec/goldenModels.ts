@@ -1,6 +1,7 @@
 /** What the authors of the golden models decoded. */
 
 import { join } from 'node:path';
+import type { Executor } from '../backends/types.ts';
 import { openRegular } from '../lib/checkpoint/nodeFiles.ts';
 import { TensorFile } from '../lib/checkpoint/tensorFile.ts';
 
@@ -21,4 +22,24 @@ export async function goldenGreedy(
   } finally {
     await file.close();
   }
+}
+
+/** The likeliest tokens after each prompt, rows of padding among them, as the authors' implementations choose. */
+export async function decodedGreedily(
+  executor: Executor,
+  prompts: readonly (readonly number[])[],
+  count: number,
+): Promise<number[][]> {
+  const taken = await executor.prefill(prompts);
+  const rows = taken.map(({ row }) => row);
+  let likeliest = taken.map(({ logits }) => logits.indexOf(Math.max(...logits)));
+  const decoded = likeliest.map((token) => [token]);
+  while (decoded[0].length < count) {
+    const logits = await executor.step(rows, likeliest);
+    likeliest = logits.map((row) => row.indexOf(Math.max(...row)));
+    likeliest.forEach((token, i) => {
+      decoded[i].push(token);
+    });
+  }
+  return decoded;
 }

@@ -16,7 +16,7 @@ import { lawsOf } from '../lib/verify/laws/index.ts';
 import { MODEL_LAWS } from '../lib/verify/laws/models.ts';
 import { backendSubject } from '../lib/verify/subject.ts';
 import { type OpName, ops } from '../reference/ops.ts';
-import { goldenGreedy } from './goldenModels.ts';
+import { decodedGreedily, goldenGreedy } from './goldenModels.ts';
 import { expectLaw, path, RUNS, TINY_STORIES } from './support.ts';
 
 const GOLDEN = path('fixtures/golden/models');
@@ -86,17 +86,7 @@ describe.each(['cpu', 'webasm', 'webgpu'] as const)('gpujs:%s', (mode) => {
     it.each(readdirSync(GOLDEN))('%s decodes to the greedy tokens of its authors', async (name) => {
       const { prompts, greedy } = await goldenGreedy(join(GOLDEN, name));
       const executor = await open((await loadModel(join(GOLDEN, name))).model);
-      const taken = await executor.prefill(prompts);
-      const rows = taken.map(({ row }) => row);
-      let likeliest = taken.map(({ logits }) => logits.indexOf(Math.max(...logits)));
-      const decoded = likeliest.map((token) => [token]);
-      while (decoded[0].length < greedy[0].length) {
-        const logits = await executor.step(rows, likeliest);
-        likeliest = logits.map((row) => row.indexOf(Math.max(...row)));
-        likeliest.forEach((token, i) => {
-          decoded[i].push(token);
-        });
-      }
+      const decoded = await decodedGreedily(executor, prompts, greedy[0].length);
       await executor.close();
       expect(decoded).toEqual(greedy);
     });

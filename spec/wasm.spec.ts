@@ -11,7 +11,7 @@ import { loadOn } from '../lib/backend.ts';
 import { loadModel } from '../lib/loadModel.ts';
 import { MODEL_LAWS } from '../lib/verify/laws/models.ts';
 import type { Model } from '../reference/model.ts';
-import { goldenGreedy } from './goldenModels.ts';
+import { decodedGreedily, goldenGreedy } from './goldenModels.ts';
 import { expectLaw, path, RUNS } from './support.ts';
 
 const GOLDEN = path('fixtures/golden/models');
@@ -52,18 +52,7 @@ describe.each(BUILDS)('wasm, %s SIMD, threads: %d', (simd, threads) => {
   it.each(readdirSync(GOLDEN))('%s decodes to the greedy tokens of its authors', async (name) => {
     const { prompts, greedy } = await goldenGreedy(join(GOLDEN, name));
     const executor = await open((await loadModel(join(GOLDEN, name))).model);
-    const taken = await executor.prefill(prompts);
-    const rows = taken.map(({ row }) => row);
-    let likeliest = taken.map(({ logits }) => logits.indexOf(Math.max(...logits)));
-    const decoded = likeliest.map((token) => [token]);
-    while (decoded[0].length < greedy[0].length) {
-      // their implementations choose among rows of padding too, so this is done here
-      const logits = await executor.step(rows, likeliest);
-      likeliest = logits.map((row) => row.indexOf(Math.max(...row)));
-      likeliest.forEach((token, i) => {
-        decoded[i].push(token);
-      });
-    }
+    const decoded = await decodedGreedily(executor, prompts, greedy[0].length);
     await executor.close();
     expect(decoded).toEqual(greedy);
   });

@@ -2,6 +2,14 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../backends/types.ts';
+import {
+  CALL_TOKENS,
+  CALL_WORDS,
+  LINEAR,
+  PANEL,
+  ROWS_TOKENS,
+  STEP_WORDS,
+} from '../backends/wasm/abi.ts';
 import { wasmExecutor } from '../backends/wasm/executor.ts';
 import { openWasm } from '../backends/wasm/index.ts';
 import { Kernels } from '../backends/wasm/kernels.ts';
@@ -91,6 +99,22 @@ describe('threads', () => {
       }),
     );
     for (const one of all) expect(one).toEqual(all[0]);
+  });
+
+  it('that fail are an error for whoever waits for them, not a hang', async () => {
+    const kernels = await Kernels.start({ threads: 2, memoryLimit: 2 ** 20 });
+    const { memory } = kernels;
+    const [program, call, room] = [4 * STEP_WORDS, 4 * CALL_WORDS, 4096].map((bytes) =>
+      memory.allocateZeros(bytes),
+    );
+    // a product of two panels, of which only the first thread's lies in memory
+    const panel = 4 * 8 * PANEL;
+    const weight = memory.wasm.buffer.byteLength - panel;
+    const step = [LINEAR, ROWS_TOKENS, room, 8, 8, weight, 2 * PANEL, 0, 0, 0, room + 1024, 16];
+    memory.u32.set([...step, room, 0], program / 4);
+    memory.u32[call / 4 + CALL_TOKENS] = 1;
+    expect(() => kernels.run(program, 1, call)).toThrow(/^wasm: a thread of the team has failed/);
+    await kernels.close();
   });
 
   it.each([0, 65, 1.5])('%s of them are refused in one line', async (threads) => {

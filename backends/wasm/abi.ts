@@ -50,6 +50,7 @@ export const TEAM_CALL = 3;
 export const TEAM_ARRIVED = 4; // threads that wait at the barrier
 export const TEAM_BARRIERS = 5; // counts barriers
 export const TEAM_SLEEPERS = 6; // threads that wait for a word to change
+export const TEAM_LOST = 7; // not 0 once a thread has failed
 export const TEAM_WORDS = 16;
 
 /** Kernels by their number in a step. */

@@ -1,7 +1,7 @@
 /** The compiled kernels on one memory, with the threads that run them. */
 
 import { BackendError } from '../../reference/errors.ts';
-import { TEAM_WORDS } from './abi.ts';
+import { TEAM_LOST, TEAM_WORDS } from './abi.ts';
 import { Memory } from './memory.ts';
 import { prefersQuads, prefersRelaxed, timeLinear } from './probe.ts';
 import { availableThreads, maySleep, startThreads, whyNotShared } from './team.ts';
@@ -22,6 +22,8 @@ export interface KernelsOptions {
 
 /** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
 const NAP = 10;
+/** Pieces of memory begin at multiples of this, and the team's block is no longer. */
+const TEAM_LINE = 64;
 
 interface Exports {
   run(
@@ -86,7 +88,8 @@ export class Kernels {
     }
     const { simd, module, exports } = build;
     const team = memory.allocateZeros(4 * TEAM_WORDS);
-    const others = await startThreads({ module, memory: memory.wasm, team, threads });
+    const lost = team + 4 * TEAM_LOST;
+    const others = await startThreads({ module, memory: memory.wasm, team, lost, threads });
     const { alwaysShares = false } = options;
     return new Kernels({ memory, simd, threads, alwaysShares }, exports, team, others);
   }
@@ -126,7 +129,14 @@ async function newBuild(simd: Simd, memory: Memory, isShared: boolean) {
     throw new BackendError('wasm: a kernel gave up', 'KernelAborted');
   };
   const sleep = (at: number, was: number) => {
-    Atomics.wait(new Int32Array(memory.wasm.buffer), at / 4, was, NAP);
+    const words = new Int32Array(memory.wasm.buffer);
+    Atomics.wait(words, at / 4, was, NAP);
+    // the word that is waited for lies in the team's block, which begins at a line of 64 bytes
+    if (words[(at - (at % TEAM_LINE)) / 4 + TEAM_LOST] === 0) return;
+    throw new BackendError(
+      'wasm: a thread of the team has failed, and what it was doing is lost; open the backend again',
+      'WorkerLost',
+    );
   };
   const env = { memory: memory.wasm, abort, sleep };
   const instance = await WebAssembly.instantiate(module, { env });

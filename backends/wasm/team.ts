@@ -6,8 +6,9 @@ import { BackendError } from '../../reference/errors.ts';
 interface Start {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
-  /** Address of the team's control block. */
+  /** Address of the team's control block, and of its word that says that a thread has failed. */
   team: number;
+  lost: number;
   thread: number;
   threads: number;
 }
@@ -58,7 +59,7 @@ async function newThread(): Promise<Thread> {
         worker.unref(); // from here on it must not keep a program alive that has nothing else to do
         resolve();
       });
-      worker.once('error', reject);
+      worker.on('error', reject); // later ones are told through memory: the caller may be blocked
       worker.once('exit', () => reject(new Error('it ended')));
     });
     ready.catch(() => {});

@@ -5,7 +5,7 @@ const isNode = typeof process === 'object' && process.versions?.node !== undefin
 /** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
 const NAP = 10;
 
-const start = (port, { module, memory, team, thread, threads }) => {
+const start = (port, { module, memory, team, lost, thread, threads }) => {
   const abort = () => {
     throw new Error('a kernel gave up');
   };
@@ -13,8 +13,13 @@ const start = (port, { module, memory, team, thread, threads }) => {
   const sleep = (at, was) => void Atomics.wait(words, at / 4, was, NAP);
   const instance = new WebAssembly.Instance(module, { env: { memory, abort, sleep } });
   port.postMessage('ready');
-  instance.exports.work(team, thread, threads);
-  port.postMessage('done');
+  try {
+    instance.exports.work(team, thread, threads);
+  } catch (error) {
+    // the caller waits at a barrier that this thread will not come to
+    Atomics.store(words, lost / 4, 1);
+    throw error;
+  }
 };
 
 if (isNode) {
