@@ -114,7 +114,11 @@ export class Kernels {
   }
 }
 
-/** A build on a memory. @throws BackendError with code NoSimd where the engine lacks its instructions. */
+/**
+ * A build on a memory.
+ * @throws BackendError with code NoSimd where the engine lacks its instructions, WasmForbidden where a page's policy
+ *   lets nothing be compiled.
+ */
 async function newBuild(simd: Simd, memory: Memory, isShared: boolean) {
   const bytes = await bytesOf(simd, isShared);
   if (!WebAssembly.validate(bytes)) {
@@ -124,7 +128,13 @@ async function newBuild(simd: Simd, memory: Memory, isShared: boolean) {
       'NoSimd',
     );
   }
-  const module = await WebAssembly.compile(bytes);
+  const module = await WebAssembly.compile(bytes).catch((error: Error) => {
+    throw new BackendError(
+      `wasm: expected leave to compile WebAssembly, got none (${error.message}); a page with a Content Security ` +
+        "Policy needs script-src 'wasm-unsafe-eval'",
+      'WasmForbidden',
+    );
+  });
   const abort = () => {
     throw new BackendError('wasm: a kernel gave up', 'KernelAborted');
   };
