@@ -275,6 +275,29 @@ describe('memory', () => {
   });
 });
 
+it.each(['step', 'stepAndDraw'] as const)(
+  'a %s of more rows than a call takes changes none of them where memory ends',
+  async (how) => {
+    const { executor } = await openOn(8e6, modelWith(HYBRID));
+    const [{ row }] = await executor.prefill([tokensFrom(1, 16)]); // a full page: each needs another one next
+    const rows = [row];
+    const others = await executor.prefill(Array.from({ length: 150 }, () => [1]));
+    const fill = async () => {
+      for (;;) rows.push(await executor.fork(row));
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'OutOfMemory' });
+    // pages for the first call, not for the second
+    for (const other of others) executor.release(other.row);
+    expect(rows.length).toBeGreaterThan(2 * 128);
+    const tokens = rows.map(() => 1);
+    const draws = rows.map(() => ({ temperature: 0, u: 0 }));
+    await expect(executor[how]?.(rows, tokens, draws as never)).rejects.toMatchObject({
+      code: 'OutOfMemory',
+    });
+    expect(rows.filter(({ position }) => position !== 16)).toEqual([]);
+  },
+);
+
 it('a NaN stays in its row', async () => {
   const poisoned = modelWith(HYBRID, (weights) => {
     weights.get('embedding')?.data.fill(Number.NaN, 40 * 32, 41 * 32);

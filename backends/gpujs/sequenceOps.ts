@@ -1,10 +1,11 @@
 /** Ops over sequences on host arrays, on the same kernels over packed tokens as the executor's. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { perChannel } from '../perChannel.ts';
 import * as conv from './causalConv1d.ts';
 import * as heads from './heads.ts';
 import type { Handle } from './kernel.ts';
-import { perChannel, swapLast } from './layout.ts';
+import { swapLast } from './layout.ts';
 import type { ScopedOp } from './rowOps.ts';
 import { type Scope, zeros } from './scope.ts';
 import * as scan from './selectiveScan.ts';

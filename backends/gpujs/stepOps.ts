@@ -1,10 +1,10 @@
 /** Ops for one token of every sequence on host arrays, on the kernels that the executor's steps run. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { perChannel } from '../perChannel.ts';
 import * as conv from './causalConv1d.ts';
 import * as heads from './heads.ts';
 import type { Handle } from './kernel.ts';
-import { perChannel } from './layout.ts';
 import type { ScopedOp } from './rowOps.ts';
 import type { Scope } from './scope.ts';
 import * as scan from './selectiveScan.ts';

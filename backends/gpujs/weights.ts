@@ -1,9 +1,10 @@
 /** A model's weights on the device: each is uploaded once, in the layout that the kernels read. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { perChannel } from '../perChannel.ts';
 import type { Device } from './device.ts';
 import type { Handle } from './kernel.ts';
-import { perChannel, swapLast } from './layout.ts';
+import { swapLast } from './layout.ts';
 
 type Layout = 'matrix' | 'vector' | 'rates' | 'skip';
 

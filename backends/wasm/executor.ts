@@ -19,21 +19,20 @@ export function wasmExecutor(
   const inTurn = takingTurns();
   const { config } = model;
 
-  /** Runs `use` for blocks of rows that each take one token. */
-  const inBlocks = (
+  /** Gives each sequence a token, as many at a time as fit a call, and collects what each call leaves behind. */
+  const inBlocks = <Result>(
     sequences: readonly Sequence[],
     tokens: readonly number[],
-    use: (first: number, count: number) => void,
-    draws: boolean,
-  ) => {
+    play: (work: readonly Work[], first: number) => Result[],
+  ): Result[] => {
     // all of them before any: a step that fails has changed nothing
     for (const sequence of sequences) runner.sequences.makeRoom(sequence, sequence.position + 1);
-    for (let first = 0; first < sequences.length; first += BLOCK_TOKENS) {
-      const block = sequences.slice(first, first + BLOCK_TOKENS);
-      const work = block.map((sequence, i) => ({ sequence, tokens: [tokens[first + i]] }));
-      runner.step(work, draws);
-      use(first, block.length);
+    const all = sequences.map((sequence, i) => ({ sequence, tokens: [tokens[i]] }));
+    const results: Result[] = [];
+    for (let first = 0; first < all.length; first += BLOCK_TOKENS) {
+      results.push(...play(all.slice(first, first + BLOCK_TOKENS), first));
     }
+    return results;
   };
   const checked = (live: Parameters<Executor['step']>[0], tokens: readonly number[], more = 0) => {
     checkStep(live, tokens);
@@ -48,23 +47,13 @@ export function wasmExecutor(
     sequences: readonly Sequence[],
     tokens: readonly number[],
     draws: readonly Draw[],
-  ): Drawn[] => {
-    const drawn: Drawn[] = [];
-    for (let first = 0; first < sequences.length; first += BLOCK_TOKENS) {
-      const own = draws.slice(first, first + BLOCK_TOKENS);
-      const block = sequences.slice(first, first + BLOCK_TOKENS);
+  ): Drawn[] =>
+    inBlocks(sequences, tokens, (work, first) => {
+      const own = draws.slice(first, first + work.length);
       runner.prepareDraws(own);
-      inBlocks(
-        block,
-        tokens.slice(first, first + BLOCK_TOKENS),
-        () => {
-          drawn.push(...runner.drawn(own));
-        },
-        true,
-      );
-    }
-    return drawn;
-  };
+      runner.step(work, true);
+      return runner.drawn(own);
+    });
 
   return {
     get info() {
@@ -97,17 +86,10 @@ export function wasmExecutor(
       }),
     step: (live, tokens) =>
       inTurn(async () => {
-        const sequences = checked(live, tokens);
-        const logits: Float32Array[] = [];
-        inBlocks(
-          sequences,
-          tokens,
-          (_, count) => {
-            for (let i = 0; i < count; i++) logits.push(runner.logits(i));
-          },
-          false,
-        );
-        return logits;
+        return inBlocks(checked(live, tokens), tokens, (work) => {
+          runner.step(work, false);
+          return work.map((_, i) => runner.logits(i));
+        });
       }),
     stepAndDraw: (live, tokens, draws) =>
       inTurn(async () => stepAndDraw(checked(live, tokens), tokens, draws)),

@@ -114,11 +114,3 @@ export const scanRates = (ALog: ArrayLike<number>) =>
 
 /** A = −exp(ALog). */
 export const decayRates = (ALog: ArrayLike<number>) => Float32Array.from(ALog, (x) => -Math.exp(x));
-
-/** D of every channel, from one per channel or one per head. */
-export function perChannel(D: ArrayLike<number>, channels: number): Float32Array {
-  return Float32Array.from(
-    { length: channels },
-    (_, c) => D[Math.floor((c * D.length) / channels)],
-  );
-}

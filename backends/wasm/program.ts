@@ -2,7 +2,6 @@
 
 import type { Columns, DiscreteSsdStep, Plan, PlanStep, SsdStep } from '../plan.ts';
 import * as abi from './abi.ts';
-import { strideOf } from './packing.ts';
 import type { WeightStore } from './weights.ts';
 
 /** A parameter of a kernel: a count or an address, or a number. */
@@ -218,6 +217,3 @@ export function writeSteps(
     });
   });
 }
-
-/** Numbers from one row to the next of a buffer of a width. */
-export const bufferStride = strideOf;

@@ -8,7 +8,8 @@ import { BLOCK_TOKENS, CallBlock, type Work } from './calls.ts';
 import { DRAW_BYTES, drawnFrom, writeDraws } from './draws.ts';
 import type { Kernels } from './kernels.ts';
 import { Matrices } from './matrices.ts';
-import { bufferStride, type KernelStep, kernelSteps, type Places, writeSteps } from './program.ts';
+import { strideOf } from './packing.ts';
+import { type KernelStep, kernelSteps, type Places, writeSteps } from './program.ts';
 import { Rotations } from './rotations.ts';
 import { attentionScratch, choiceScratch, linearScratch } from './scratch.ts';
 import { SequenceStore } from './sequences.ts';
@@ -74,7 +75,7 @@ export class Runner {
   /** A copy of the logits of a row of the last call. */
   logits(row: number): Float32Array {
     const { vocabRows } = this.#model.config;
-    const at = (this.#buffer(this.#latest, 'logits') + 4 * row * bufferStride(vocabRows)) / 4;
+    const at = (this.#buffer(this.#latest, 'logits') + 4 * row * strideOf(vocabRows)) / 4;
     return this.#kernels.memory.f32.slice(at, at + vocabRows);
   }
 
@@ -140,7 +141,7 @@ export class Runner {
     const place = `${width} ${registers.get(name)}`;
     let address = this.#buffers.get(place);
     if (address === undefined) {
-      address = this.#own(4 * BLOCK_TOKENS * bufferStride(width) + SLACK);
+      address = this.#own(4 * BLOCK_TOKENS * strideOf(width) + SLACK);
       this.#buffers.set(place, address);
     }
     this.#buffers.set(`${plan.kind} ${name}`, address);
@@ -155,7 +156,7 @@ export class Runner {
     const places: Places = {
       weights: this.#matrices.weights,
       buffer: (name) => this.#buffer(plan.kind, name),
-      stride: (name) => bufferStride(widths.get(name) as number),
+      stride: (name) => strideOf(widths.get(name) as number),
       offset: (slot) => this.sequences.offsetOf(slot),
       rotations: (frequencies) => this.#rotations.tableFor(frequencies, this.#context),
       scratch: () => this.#scratch,

@@ -131,7 +131,6 @@ export class Scope {
     const written = steps.map(
       ([kernel, ...parameters]): KernelStep => ({ kernel, rows: abi.ROWS_TOKENS, parameters }),
     );
-    memory.u32.fill(0, program / 4, program / 4 + steps.length * abi.STEP_WORDS);
     writeSteps(written, memory.u32, memory.f32, program);
     this.#kernels.run(program, steps.length, address);
   }

@@ -1,6 +1,7 @@
 /** Ops over sequences, and for one token of each, on host arrays: the same kernels serve both. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { perChannel } from '../perChannel.ts';
 import * as abi from './abi.ts';
 import * as packing from './packing.ts';
 import type { Parameter } from './program.ts';
@@ -218,7 +219,7 @@ function heads(
   const own = scope.rows('x', x, width);
   const y = scope.output('y', own.rows, width);
   const [write, read] = readWrite(scope, B, C, nGroups * dState);
-  const skip = D ? scope.put('D', packing.perChannel(D.data, width)) : 0;
+  const skip = D ? scope.put('D', perChannel(D.data, width)) : 0;
   const gate = z ? scope.rows('z', z, width).at : [0, 0];
   runSequences(scope, { batch, seqlen, chunkLen }, states, [
     ...([abi.HEADS, ...own.at, ...scope.rows('dt', dt, nHeads).at, ...rates] as const),

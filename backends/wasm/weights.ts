@@ -1,6 +1,7 @@
 /** The weights of a model in the memory of the kernels, each in the layout of the kernels that read it. */
 
 import type { Tensor } from '../../reference/tensor.ts';
+import { perChannel } from '../perChannel.ts';
 import { int8Bytes, packInt8 } from './int8.ts';
 import type { Memory } from './memory.ts';
 import * as packing from './packing.ts';
@@ -81,7 +82,7 @@ export class WeightStore {
   /** D of every channel. */
   skip(name: string, channels: number): number {
     return this.#store(`${name} skip`, () => {
-      return this.numbers(packing.perChannel(this.#tensor(name).data, channels));
+      return this.numbers(perChannel(this.#tensor(name).data, channels));
     });
   }
 
