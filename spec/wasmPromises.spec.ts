@@ -10,53 +10,20 @@ import {
   ROWS_TOKENS,
   STEP_WORDS,
 } from '../backends/wasm/abi.ts';
-import { wasmExecutor } from '../backends/wasm/executor.ts';
 import { openWasm } from '../backends/wasm/index.ts';
 import { Kernels } from '../backends/wasm/kernels.ts';
 import { loadOn } from '../lib/backend.ts';
 import { collect } from '../lib/decode/events.ts';
 import { generate } from '../lib/decode/generate.ts';
-import { referenceExecutor } from '../lib/decode/referenceExecutor.ts';
 import { loadModel } from '../lib/loadModel.ts';
-import { buildPlan } from '../lib/plan/index.ts';
 import { weightNamed } from '../lib/plan/weights.ts';
 import { randomWeights } from '../lib/verify/randomModel.ts';
-import type { LayerConfig, ModelConfig } from '../reference/config.ts';
+import type { LayerConfig } from '../reference/config.ts';
 import { createModel, type Model, prefill, step } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import type { Tensor } from '../reference/tensor.ts';
 import { SEED, TINY_STORIES } from './support.ts';
-
-const norm = { kind: 'rms', eps: 1e-5 } as const;
-const mamba: LayerConfig = {
-  norm,
-  mixer: {
-    ...{ kind: 'mamba', dInner: 64, dState: 4, dConv: 4, dtRank: 2 },
-    ...{ hasBias: false, hasConvBias: true },
-  },
-};
-const attention: LayerConfig = {
-  norm,
-  mixer: {
-    ...{ kind: 'attention', nHeads: 2, nKvHeads: 1, headDim: 16 },
-    ...{ rope: { rotaryDim: 16, theta: 10_000, pairing: 'half' }, hasQkvBias: false },
-    hasOutBias: false,
-  },
-  mlp: { kind: 'swiglu', dHidden: 64, hasBias: false },
-};
-
-function configOf(...layers: LayerConfig[]): ModelConfig {
-  const rows = { vocabSize: 48, vocabRows: 48 };
-  return { ...rows, dModel: 32, layers, finalNorm: norm, isTied: true, hasHeadBias: false };
-}
-
-const HYBRID = configOf(mamba, attention, mamba);
-
-function modelWith(config: ModelConfig, change = (_: Map<string, Tensor>) => {}): Model {
-  const weights = randomWeights(config, SEED, 'float32');
-  change(weights);
-  return createModel(config, weights, 'float32');
-}
+import { configOf, HYBRID, mamba, modelWith, norm, tokensFrom } from './wasmModels.ts';
 
 const closing: (() => unknown)[] = [];
 afterAll(async () => {
@@ -68,23 +35,6 @@ async function open(model: Model, options: Parameters<typeof openWasm>[0]): Prom
   closing.push(() => backend.close());
   return loadOn(backend, model);
 }
-
-/** An executor on kernels whose memory can be looked at. */
-async function openOn(memoryLimit: number, model: Model) {
-  const kernels = await Kernels.start({ threads: 1, memoryLimit });
-  closing.push(() => kernels.close());
-  const info = { backend: 'wasm', precision: 'float32', arithmetic: 'ieee' } as const;
-  const planned = {
-    config: model.config,
-    prefill: buildPlan(model.config, 'prefill'),
-    step: buildPlan(model.config, 'step'),
-    weight: (name: string) => weightNamed(model, name),
-  };
-  return { kernels, executor: wasmExecutor(kernels, () => info, planned) };
-}
-
-const tokensFrom = (first: number, count: number) =>
-  Array.from({ length: count }, (_, i) => (first * 7 + i * 11) % 48);
 
 describe('threads', () => {
   it('do not change a bit, however many there are', async () => {
@@ -226,77 +176,6 @@ function doubled({ config, weights }: Model): Map<string, Tensor> {
     }),
   );
 }
-
-describe('memory', () => {
-  it('is as much after 10,000 sequences as after 100', async () => {
-    const { kernels, executor } = await openOn(64e6, modelWith(HYBRID));
-    const decode = async (sequences: number) => {
-      for (let i = 0; i < sequences; i += 2) {
-        const [{ row }] = await executor.prefill([tokensFrom(i, 1 + (i % 40))]);
-        const child = await executor.fork(row);
-        await executor.step([row, child], [1, 2]);
-        executor.release(row);
-        await executor.step([child], [3]);
-        executor.release(child);
-      }
-      return { used: kernels.memory.used, bytes: kernels.memory.wasm.buffer.byteLength };
-    };
-    const before = await decode(100);
-    expect(await decode(10_000)).toEqual(before);
-  });
-
-  it('holds as many rows as it says, and one too many harms none', async () => {
-    const { executor } = await openOn(8e6, modelWith(HYBRID));
-    const prompt = tokensFrom(1, 20);
-    const [{ row, logits }] = await executor.prefill([prompt]);
-    const room = executor.room?.(60, 20) ?? 0;
-    expect(room).toBeGreaterThan(20);
-    const rows = [row];
-    const fill = async () => {
-      for (;;) {
-        const child = await executor.fork(row);
-        rows.push(child);
-        for (let t = 0; t < 40; t++) await executor.step([child], [t]);
-      }
-    };
-    await expect(fill()).rejects.toMatchObject({ code: 'OutOfMemory' });
-    expect(rows.length - 1).toBeGreaterThanOrEqual(room);
-    expect(rows.length - 1).toBeLessThanOrEqual(room * 1.1 + 1);
-    for (const child of rows.slice(1)) executor.release(child);
-    const [again] = await executor.prefill([prompt]);
-    expect(Array.from(again.logits)).toEqual(Array.from(logits));
-    const oracle = referenceExecutor(modelWith(HYBRID));
-    const [want] = await oracle.prefill([prompt]);
-    const [mine] = await executor.step([row], [5]);
-    const [theirs] = await oracle.step([want.row], [5]);
-    mine.forEach((x, i) => {
-      expect(Math.abs(x - theirs[i])).toBeLessThan(1e-4);
-    });
-  });
-});
-
-it.each(['step', 'stepAndDraw'] as const)(
-  'a %s of more rows than a call takes changes none of them where memory ends',
-  async (how) => {
-    const { executor } = await openOn(8e6, modelWith(HYBRID));
-    const [{ row }] = await executor.prefill([tokensFrom(1, 16)]); // a full page: each needs another one next
-    const rows = [row];
-    const others = await executor.prefill(Array.from({ length: 150 }, () => [1]));
-    const fill = async () => {
-      for (;;) rows.push(await executor.fork(row));
-    };
-    await expect(fill()).rejects.toMatchObject({ code: 'OutOfMemory' });
-    // pages for the first call, not for the second
-    for (const other of others) executor.release(other.row);
-    expect(rows.length).toBeGreaterThan(2 * 128);
-    const tokens = rows.map(() => 1);
-    const draws = rows.map(() => ({ temperature: 0, u: 0 }));
-    await expect(executor[how]?.(rows, tokens, draws as never)).rejects.toMatchObject({
-      code: 'OutOfMemory',
-    });
-    expect(rows.filter(({ position }) => position !== 16)).toEqual([]);
-  },
-);
 
 it('a NaN stays in its row', async () => {
   const poisoned = modelWith(HYBRID, (weights) => {
