@@ -5,8 +5,7 @@ import type { Executor } from '../backends/types.ts';
 import {
   CALL_TOKENS,
   CALL_WORDS,
-  LINEAR,
-  PANEL,
+  RMS_NORM,
   ROWS_TOKENS,
   STEP_WORDS,
 } from '../backends/wasm/abi.ts';
@@ -57,12 +56,12 @@ describe('threads', () => {
     const [program, call, room] = [4 * STEP_WORDS, 4 * CALL_WORDS, 4096].map((bytes) =>
       memory.allocateZeros(bytes),
     );
-    // a product of two panels, of which only the first thread's lies in memory
-    const panel = 4 * 8 * PANEL;
-    const weight = memory.wasm.buffer.byteLength - panel;
-    const step = [LINEAR, ROWS_TOKENS, room, 8, 8, weight, 2 * PANEL, 0, 0, 0, room + 1024, 16];
-    memory.u32.set([...step, room, 0], program / 4);
-    memory.u32[call / 4 + CALL_TOKENS] = 1;
+    // norms of two rows, of which only the first thread's lies in memory
+    const width = 8;
+    const x = memory.wasm.buffer.byteLength - 4 * width;
+    const step = [RMS_NORM, ROWS_TOKENS, x, width, room, width, 0, room + 1024, width];
+    memory.u32.set(step, program / 4);
+    memory.u32[call / 4 + CALL_TOKENS] = 2;
     expect(() => kernels.run(program, 1, call)).toThrow(/^wasm: a thread of the team has failed/);
     await kernels.close();
   });

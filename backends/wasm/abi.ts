@@ -51,7 +51,8 @@ export const TEAM_ARRIVED = 4; // threads that wait at the barrier
 export const TEAM_BARRIERS = 5; // counts barriers
 export const TEAM_SLEEPERS = 6; // threads that wait for a word to change
 export const TEAM_LOST = 7; // not 0 once a thread has failed
-export const TEAM_WORDS = 16;
+export const TEAM_TICKETS = 16; // items of the present step that threads have taken; on a cache line of its own
+export const TEAM_WORDS = 32;
 
 /** Kernels by their number in a step. */
 export const EMBEDDING = 1;

@@ -8,7 +8,7 @@ import {
   SEGMENT_STATE,
 } from '../abi';
 import { fma4, silu4 } from './elementary';
-import { ofCall, ofSegment, segmentAt, shareOf } from './share';
+import { next, ofCall, ofSegment, runOf, segmentAt, take } from './share';
 
 /** Channels that a thread takes at a time: four lines of the cache of every token. */
 const CHANNEL_BLOCK: u32 = 64;
@@ -44,8 +44,8 @@ export function causalConv1d(
   const xBytes = <usize>xStride << 2;
   const yBytes = <usize>yStride << 2;
   const tapBytes = <usize>((channels + 3) & ~3) << 2;
-  const last = shareOf(items, thread + 1, threads);
-  for (let item = shareOf(items, thread, threads); item < last; item++) {
+  const run = runOf(items, threads);
+  for (let item = take(run); item < items; item = next(item, run)) {
     const segment = segmentAt(table, item / blocks);
     const channel = (item % blocks) * CHANNEL_BLOCK;
     const column = <usize>channel << 2;

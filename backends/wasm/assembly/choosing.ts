@@ -14,7 +14,7 @@ import {
 } from '../abi';
 import { exp4 } from './elementary';
 import { firstLanes, largestOf } from './lanes';
-import { shareOf } from './share';
+import { take } from './share';
 
 /**
  * Chooses a token of each row; see DRAW_… in abi.ts for what a draw says and is told.
@@ -39,8 +39,7 @@ export function choose(
   threads: u32,
 ): void {
   const own = scratch + <usize>thread * scratchBytesPerThread;
-  const end = shareOf(rows, thread + 1, threads);
-  for (let row = shareOf(rows, thread, threads); row < end; row++) {
+  for (let row = take(1); row < rows; row = take(1)) {
     const from = logits + ((<usize>row * stride) << 2);
     chooseOne(from, vocabSize, vocabRows, draws + <usize>row * (DRAW_NUMBERS << 3), own, allowsRemoved);
   }

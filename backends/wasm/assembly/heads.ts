@@ -17,7 +17,7 @@ import {
   SEGMENT_STATE,
 } from '../abi';
 import { exp4, fma4, sigmoid4, silu4, softplus4 } from './elementary';
-import { ofCall, ofSegment, segmentAt, shareOf, storeSome } from './share';
+import { next, ofCall, ofSegment, runOf, segmentAt, storeSome, take } from './share';
 
 /** Blocks of four channels that are brought forward together: they share the loads of B and C. */
 const TOGETHER: u32 = 4;
@@ -66,8 +66,8 @@ export function heads(
   const table = ofCall(call, CALL_SEGMENT_TABLE);
   const items = ofCall(call, CALL_SEGMENTS) * perSegment;
   const depth = <usize>dState << 4;
-  const end = shareOf(items, thread + 1, threads);
-  for (let item = shareOf(items, thread, threads); item < end; item++) {
+  const run = runOf(items, threads);
+  for (let item = take(run); item < items; item = next(item, run)) {
     const segment = segmentAt(table, item / perSegment);
     const head = (item % perSegment) / parts;
     const firstBlock: u32 = TOGETHER * ((item % perSegment) % parts);

@@ -6,7 +6,7 @@
 
 import { PANEL } from '../abi';
 import { fma4 } from './elementary';
-import { shareOf } from './share';
+import { next, runOf, take } from './share';
 
 const PANEL_BYTES: usize = PANEL << 2;
 
@@ -36,7 +36,6 @@ export function linear(
   threads: u32,
 ): void {
   const panels = (dOut + PANEL - 1) / PANEL;
-  const end = shareOf(panels, thread + 1, threads);
   const xBytes = <usize>xStride << 2;
   const yBytes = <usize>yStride << 2;
   const rBytes = <usize>residualStride << 2;
@@ -44,9 +43,11 @@ export function linear(
   const fours = rows & ~3;
   const own = scratch + <usize>thread * scratchPerThread;
   const tileBytes = <usize>dIn << 4;
-  const first = shareOf(panels, thread, threads);
-  if (first < end) interleave(own, x, xBytes, dIn, fours);
-  for (let p = first; p < end; p++) {
+  // few rows are read through once, from memory: each thread had best stay in one place
+  const run = rows < 4 ? (panels + threads - 1) / threads : runOf(panels, threads);
+  let p = take(run);
+  if (p < panels) interleave(own, x, xBytes, dIn, fours);
+  for (; p < panels; p = next(p, run)) {
     const w = weight + <usize>p * wBytes;
     const column = <usize>p * PANEL_BYTES;
     const b = bias ? bias + column : 0;

@@ -15,7 +15,7 @@ import { BLOCK, PANEL } from '../abi';
 import { fma4 } from './elementary';
 import { put } from './linear';
 import { fourRowsOfQuads, oneRowOfQuads } from './linearQuads';
-import { shareOf } from './share';
+import { next, runOf, take } from './share';
 
 const SCALES: usize = PANEL << 2;
 const NUMBERS: usize = PANEL * BLOCK;
@@ -52,10 +52,11 @@ export function linearInt8(
   const panels = (dOut + PANEL - 1) / PANEL;
   const blocks = dIn / BLOCK;
   const panelBytes = <usize>blocks * (isQuads ? QUADS_BLOCK : PAIRS_BLOCK);
-  const end = shareOf(panels, thread + 1, threads);
   const yBytes = <usize>yStride << 2;
   const rBytes = <usize>residualStride << 2;
-  for (let p = shareOf(panels, thread, threads); p < end; p++) {
+  // few rows are read through once, from memory: each thread had best stay in one place
+  const run = rows < 4 ? (panels + threads - 1) / threads : runOf(panels, threads);
+  for (let p = take(run); p < panels; p = next(p, run)) {
     const w = weight + <usize>p * panelBytes;
     const column = <usize>p * (PANEL << 2);
     const b = bias ? bias + column : 0;

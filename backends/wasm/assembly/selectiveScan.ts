@@ -13,7 +13,7 @@ import {
   SEGMENT_STATE,
 } from '../abi';
 import { anyPowerOfTwo4, fma4, powerOfTwo4, silu4, softplus4 } from './elementary';
-import { ofCall, ofSegment, segmentAt, shareOf, storeSome } from './share';
+import { next, ofCall, ofSegment, runOf, segmentAt, storeSome, take } from './share';
 
 /** Blocks of four channels that a thread takes at a time. */
 const TOGETHER: u32 = 16;
@@ -58,8 +58,8 @@ export function selectiveScan(
   const table = ofCall(call, CALL_SEGMENT_TABLE);
   const items = ofCall(call, CALL_SEGMENTS) * perSegment;
   const depth = <usize>dState << 4;
-  const end = shareOf(items, thread + 1, threads);
-  for (let item = shareOf(items, thread, threads); item < end; item++) {
+  const run = runOf(items, threads);
+  for (let item = take(run); item < items; item = next(item, run)) {
     const segment = segmentAt(table, item / perSegment);
     const group = (item % perSegment) / parts;
     const first: u32 = ((item % perSegment) % parts) * TOGETHER;

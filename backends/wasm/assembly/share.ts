@@ -2,6 +2,37 @@
 
 import { SEGMENT_WORDS, STEP_FIRST_PARAMETER } from '../abi';
 
+/** Runs of items for each thread: few, so that threads stay in one place; enough that a thread held up holds up no other. */
+const RUNS: u32 = 8;
+
+/** Address of the next item of the present step that nobody has taken. */
+let tickets: usize = 0;
+
+export function openTickets(at: usize): void {
+  tickets = at;
+}
+
+/** How many neighbouring items a thread takes at a time. */
+// @ts-ignore: decorator
+@inline
+export function runOf(items: u32, threads: u32): u32 {
+  return threads == 1 ? max<u32>(items, 1) : max<u32>(items / (threads * RUNS), 1);
+}
+
+/** The first of a run of items that nobody else has taken; beyond all items once they are gone. */
+// @ts-ignore: decorator
+@inline
+export function take(run: u32): u32 {
+  return atomic.add<u32>(tickets, run);
+}
+
+/** The item after this one, in this thread's run or the first of another. */
+// @ts-ignore: decorator
+@inline
+export function next(item: u32, run: u32): u32 {
+  return (item + 1) % run ? item + 1 : take(run);
+}
+
 /** The first of some items that belong to a thread; those of thread + 1 follow. */
 // @ts-ignore: decorator
 @inline

@@ -9,8 +9,10 @@ import {
   TEAM_PROGRAM,
   TEAM_SLEEPERS,
   TEAM_STEPS,
+  TEAM_TICKETS,
 } from '../abi';
 import { runStep } from './program';
+import { openTickets } from './share';
 
 /** Looks at a word before a thread goes to sleep: some 20 µs, a few times what a step of a small model takes. */
 const SPINS: i32 = 20_000;
@@ -52,12 +54,16 @@ function change(team: usize, word: i32): void {
   if (atomic.load<u32>(wordOf(team, TEAM_SLEEPERS)) > 0) atomic.notify(at, -1);
 }
 
-/** Returns once all threads are here: what each wrote before it, all can read after it. */
+/** Returns once all threads are here: what each wrote before it, all can read after it. The last one resets tickets. */
 function meet(team: usize, threads: u32, maySleep: bool): void {
-  if (threads == 1) return;
+  if (threads == 1) {
+    store<u32>(wordOf(team, TEAM_TICKETS), 0);
+    return;
+  }
   const was = atomic.load<u32>(wordOf(team, TEAM_BARRIERS));
   if (atomic.add<u32>(wordOf(team, TEAM_ARRIVED), 1) == threads - 1) {
     atomic.store<u32>(wordOf(team, TEAM_ARRIVED), 0);
+    atomic.store<u32>(wordOf(team, TEAM_TICKETS), 0);
     change(team, TEAM_BARRIERS);
   } else {
     waitForChange(team, TEAM_BARRIERS, was, maySleep);
@@ -68,6 +74,7 @@ function runAll(team: usize, thread: u32, threads: u32, maySleep: bool): void {
   const program = <usize>atomic.load<u32>(wordOf(team, TEAM_PROGRAM));
   const steps = atomic.load<u32>(wordOf(team, TEAM_STEPS));
   const call = <usize>atomic.load<u32>(wordOf(team, TEAM_CALL));
+  openTickets(wordOf(team, TEAM_TICKETS));
   for (let i: u32 = 0; i < steps; i++) {
     runStep(program + <usize>i * (STEP_WORDS << 2), call, thread, threads);
     meet(team, threads, maySleep);
@@ -86,6 +93,7 @@ export function run(
   atomic.store<u32>(wordOf(team, TEAM_PROGRAM), <u32>program);
   atomic.store<u32>(wordOf(team, TEAM_STEPS), steps);
   atomic.store<u32>(wordOf(team, TEAM_CALL), <u32>call);
+  atomic.store<u32>(wordOf(team, TEAM_TICKETS), 0); // a step that failed has left some
   if (threads > 1) change(team, TEAM_COMMAND);
   runAll(team, 0, threads, maySleep);
 }
