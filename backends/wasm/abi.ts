@@ -8,7 +8,7 @@
  */
 
 /** Words of a step. */
-export const STEP_WORDS = 32;
+export const STEP_WORDS = 64;
 /** Word of a step that says which rows it works on: every token, or the last token of each sequence. */
 export const STEP_ROWS = 1;
 export const STEP_FIRST_PARAMETER = 2;

@@ -22,7 +22,7 @@ export interface KernelsOptions {
 
 /** Milliseconds after which a sleeper looks again, whatever became of the call that was to wake it. */
 const NAP = 10;
-/** Pieces of memory begin at multiples of this, and the team's block is no longer. */
+/** Pieces of memory begin at multiples of this, and the words that threads wait for lie in its first of the team's. */
 const TEAM_LINE = 64;
 
 interface Exports {

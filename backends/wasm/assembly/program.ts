@@ -20,12 +20,18 @@ import { linearInt8 } from './linearInt8';
 import { quantise } from './quantise';
 import { selectiveScan } from './selectiveScan';
 import { ofCall, real, word } from './share';
+import { runTrainingStep, TRAINING } from './training/index';
 
 /** A thread's share of a step. */
 export function runStep(step: usize, call: usize, thread: u32, threads: u32): void {
+  const kernel = load<u32>(step);
+  if (kernel >= TRAINING) {
+    runTrainingStep(kernel, step, thread, threads);
+    return;
+  }
   const isLast = load<u32>(step + (STEP_ROWS << 2)) == ROWS_LAST;
   const rows = ofCall(call, isLast ? CALL_LAST : CALL_TOKENS);
-  switch (load<u32>(step)) {
+  switch (kernel) {
     case LINEAR:
       // prettier-ignore
       linear(word(step, 0), word(step, 1), word(step, 2), word(step, 3), word(step, 4), word(step, 5), word(step, 6), word(step, 7), word(step, 8), word(step, 9), word(step, 10), word(step, 11), rows, thread, threads);

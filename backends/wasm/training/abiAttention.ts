@@ -1,0 +1,3 @@
+/** Kernels of training by their number in a step, 80 to 99: attention. Compiled by both, TypeScript and AssemblyScript. */
+
+export const FIRST = 80;
