@@ -46,6 +46,9 @@ export interface LabelMaskInput extends LabelsInput {
  */
 export function labelMask(input: LabelMaskInput): boolean[] {
   const { ignored = IGNORED_LABEL, variant = 'corrected' } = input;
+  if (variant !== 'corrected' && variant !== 'published') {
+    throw new ConfigError(`labelMask: variant: expected corrected or published, got ${variant}`);
+  }
   const targets = nextTargets(input);
   return Array.from(
     variant === 'published' ? input.labels : targets,

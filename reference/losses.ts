@@ -3,7 +3,7 @@
  * teacher, the distance of hidden states. All in double precision, whatever the precision of the input.
  */
 
-import { logSoftmax, logSumExp } from './activations.ts';
+import { logSoftmax } from './activations.ts';
 import { exp } from './elementary.ts';
 import { ConfigError, ShapeError } from './errors.ts';
 import { IGNORED_LABEL } from './labels.ts';
@@ -47,8 +47,8 @@ export function crossEntropy({
     targets.filter((target) => target !== ignored),
   );
 
-  const x = Float64Array.from(logits.data);
-  const gradient = new Float64Array(x.length);
+  const logP = logProbabilities(logits);
+  const gradient = new Float64Array(rows * vocabSize);
   let sum = 0;
   for (let r = 0; r < rows; r++) {
     const target = targets[r];
@@ -60,10 +60,9 @@ export function crossEntropy({
       );
     }
     const start = r * vocabSize;
-    const total = logSumExp(x, start, vocabSize);
-    sum += total - x[start + target];
+    sum -= logP[start + target];
     for (let v = 0; v < vocabSize; v++) {
-      gradient[start + v] = (exp(x[start + v] - total) - (v === target ? 1 : 0)) / counted;
+      gradient[start + v] = (exp(logP[start + v]) - (v === target ? 1 : 0)) / counted;
     }
   }
   return { loss: sum / counted, gradient: { data: gradient, shape: logits.shape } };
@@ -171,8 +170,20 @@ function entropyAt(t: Vector, start: number, size: number): number {
   return sum;
 }
 
-function logProbabilities(logits: Tensor, temperature: number): Vector {
-  const data = Float64Array.from(logits.data, (x) => x / temperature);
+/**
+ * ln softmax(logits/temperature) over the last axis. The largest logit of a row comes off first: with it, the
+ * logarithms would be rounded to units of that logit, however small they are.
+ */
+function logProbabilities(logits: Tensor, temperature = 1): Vector {
+  const data = new Float64Array(logits.data.length);
+  const width = logits.shape.at(-1) ?? 1;
+  for (let start = 0; start < data.length; start += width) {
+    let max = Number.NEGATIVE_INFINITY;
+    for (const x of logits.data.subarray(start, start + width)) {
+      if (x > max || Number.isNaN(x)) max = x;
+    }
+    for (let v = start; v < start + width; v++) data[v] = (logits.data[v] - max) / temperature;
+  }
   return logSoftmax({ data, shape: logits.shape }).data;
 }
 
