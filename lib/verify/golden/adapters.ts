@@ -6,6 +6,7 @@ import type { Adapter } from './case.ts';
 import * as convolution from './convolution.ts';
 import * as discrete from './discreteSsd.ts';
 import * as gradients from './gradients.ts';
+import * as layerGradients from './layerGradients.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
@@ -22,6 +23,12 @@ export const REFERENCE_ONLY: ReadonlySet<string> = new Set([
   'ssd_scan_grad',
   'causal_conv1d_grad',
   'mohawk_stage1',
+  'attention_grad',
+  'rmsnorm_grad',
+  'layernorm_grad',
+  'rmsnorm_gated_grad',
+  'swiglu_mlp_grad',
+  'kd_loss',
 ]);
 
 /** By the name in a case file's metadata. */
@@ -59,6 +66,12 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['ssd_scan_grad', gradients.ssdScanGrad],
   ['causal_conv1d_grad', gradients.causalConv1dGrad],
   ['mohawk_stage1', gradients.mohawkStage1],
+  ['rmsnorm_grad', layerGradients.rmsNormGradients],
+  ['layernorm_grad', layerGradients.layerNormGradients],
+  ['rmsnorm_gated_grad', layerGradients.gatedRmsNormGradients],
+  ['attention_grad', layerGradients.attentionGradients],
+  ['swiglu_mlp_grad', layerGradients.swigluMlpGradients],
+  ['kd_loss', layerGradients.distillationLoss],
 ]);
 
 /** The way back, for each op of ours that upstream has. */
