@@ -7,18 +7,17 @@ import { selectiveScanGradient, ssdGradient } from '../reference/gradients/index
 import { sizeOf, type Tensor, tensor } from '../reference/tensor.ts';
 import { moved, tensorsIn } from './differences.ts';
 import { DIFFERENTIABLE, type Gradient } from './differentiableOps.ts';
-import { adjointLaw, elementLaw, exactLaws, tasksOf } from './gradientLaws.ts';
+import { adjointLaw, elementLaw, exactLaws } from './gradientLaws.ts';
 import { expectLaw, RUNS, SEED } from './support.ts';
 
 /** How long a mistake is looked for. */
 const MISTAKEN = { runs: RUNS / 3, shrinkSteps: 0 };
 
 describe.each(Object.values(DIFFERENTIABLE))('the gradient of $name', (op) => {
-  const tasks = tasksOf(op);
-  const small = elementLaw(op, tasks);
+  const small = elementLaw(op);
   it(small.law, () => expectLaw(small, op.gradient, RUNS / 3));
 
-  for (const law of [adjointLaw(op, tasks), ...exactLaws(op, tasks)]) {
+  for (const law of [adjointLaw(op), ...exactLaws(op)]) {
     it(law.law, () => expectLaw(law, op.gradient, RUNS / 2));
   }
 
