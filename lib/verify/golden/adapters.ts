@@ -5,7 +5,7 @@ import * as attention from './attention.ts';
 import type { Adapter } from './case.ts';
 import * as convolution from './convolution.ts';
 import * as discrete from './discreteSsd.ts';
-import * as gradients from './layerGradients.ts';
+import * as layerGradients from './layerGradients.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
@@ -57,12 +57,12 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['log_softmax', sampling.logSoftmax],
   ['logits_filter', sampling.logitsFilter],
   ['pass_at_k', sampling.passAtK],
-  ['rmsnorm_grad', gradients.rmsNormGradients],
-  ['layernorm_grad', gradients.layerNormGradients],
-  ['rmsnorm_gated_grad', gradients.gatedRmsNormGradients],
-  ['attention_grad', gradients.attentionGradients],
-  ['swiglu_mlp_grad', gradients.swigluMlpGradients],
-  ['kd_loss', gradients.distillationLoss],
+  ['rmsnorm_grad', layerGradients.rmsNormGradients],
+  ['layernorm_grad', layerGradients.layerNormGradients],
+  ['rmsnorm_gated_grad', layerGradients.gatedRmsNormGradients],
+  ['attention_grad', layerGradients.attentionGradients],
+  ['swiglu_mlp_grad', layerGradients.swigluMlpGradients],
+  ['kd_loss', layerGradients.distillationLoss],
 ]);
 
 /** The way back, for each op of ours that upstream has. */
