@@ -14,7 +14,7 @@ import * as gradients from '../reference/gradients/index.ts';
 import { type OpName, type Ops, ops } from '../reference/ops.ts';
 import { gateProduct } from '../reference/swigluMlp.ts';
 import { isTensor, type Tensor, toPrecision } from '../reference/tensor.ts';
-import { derivative, inner, moved, type Named, wrongGradients } from './differences.ts';
+import { derivative, inner, moved, type Named, wrongGradients } from './centralDifferences.ts';
 import { RUNS, SEED } from './support.ts';
 
 type InputOf<Name extends OpName> = Parameters<Ops[Name]>[0];

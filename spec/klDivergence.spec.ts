@@ -5,7 +5,7 @@ import type { Draws } from '../fixtures/arbitraries.ts';
 import { ConfigError, ShapeError } from '../reference/errors.ts';
 import { type KlDivergenceInput, klDivergence } from '../reference/losses.ts';
 import { type Tensor, tensor, toPrecision } from '../reference/tensor.ts';
-import { type Named, wrongGradients } from './differences.ts';
+import { type Named, wrongGradients } from './centralDifferences.ts';
 import { forAll, logits, NOISE, row, UNIT, withRow, zerosOf } from './lossInputs.ts';
 import { RUNS } from './support.ts';
 

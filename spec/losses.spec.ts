@@ -6,7 +6,7 @@ import { ConfigError, ShapeError } from '../reference/errors.ts';
 import { labelMask, nextTargets } from '../reference/labels.ts';
 import { crossEntropy, hiddenDistance } from '../reference/losses.ts';
 import { tensor, toPrecision } from '../reference/tensor.ts';
-import { type Named, wrongGradients } from './differences.ts';
+import { type Named, wrongGradients } from './centralDifferences.ts';
 import { forAll, logits, NOISE, row, UNIT, withRow, zerosOf } from './lossInputs.ts';
 import { RUNS } from './support.ts';
 
