@@ -1,87 +1,71 @@
-/** Slopes by central differences, with what they may be off by: what gradients are checked against. */
+/** Derivatives from values alone, each with a bound on how wrong it may be: the yardstick of gradients. */
 
-import { isTensor, type Tensor } from '../reference/tensor.ts';
+import type { Tensor } from '../reference/tensor.ts';
 
-export type Tensors = Record<string, Tensor>;
+/** Inputs of an op by name, tensors among them. */
+export type Named = Record<string, unknown>;
 
-/** A step that every input takes exactly: inputs are float32 numbers, or dyadic. */
-export const STEP = 2 ** -14;
+/** Numbers of float32 inputs and their multiples of this add without rounding. */
+const STEP = 2 ** -8;
 
-/** Something with a slope: named outputs, and what each element of them may be off by as computed. */
-export interface Computed {
-  run(input: object): Tensors;
-  bounds(input: object): Record<string, ArrayLike<number>>;
+/**
+ * f'(0) of a smooth function whose values are off by `noise` at most, and a bound on its own error.
+ *
+ * Central differences D(h) = (f(h) − f(−h))/2h are off by c₂h² + c₄h⁴ + c₆h⁶ + …. Their combination
+ * E(h) = (4·D(h) − D(2h))/3 has no h² (Richardson 1911): it is off by −4c₄h⁴ − …, and E(2h) by 16 times as
+ * much. So |E(2h) − E(h)| is 15 times what truncation costs E(h), as long as the step is small for f, and more
+ * where it is not. Cancellation costs D(h) at most noise/h and D(2h) half of that, hence E(h) 1.5·noise/h.
+ * What an analytic gradient loses by rounding is about the noise, 2⁻⁸ of that.
+ */
+export function derivative(
+  f: (h: number) => number,
+  noise: number,
+): { value: number; error: number } {
+  const central = (h: number) => (f(h) - f(-h)) / (2 * h);
+  const [near, middle, far] = [central(STEP), central(2 * STEP), central(4 * STEP)];
+  const value = (4 * near - middle) / 3;
+  const truncation = Math.abs((4 * middle - far) / 3 - value);
+  return { value, error: truncation + (1.5 * noise) / STEP };
 }
 
-/** Every tensor of an object. */
-export function tensorsIn(value: object): Tensors {
-  return Object.fromEntries(Object.entries(value).filter(([, t]) => isTensor(t)));
-}
-
-/** input + by·direction, for the tensors that the direction has. */
-export function moved<Input extends object>(input: Input, direction: Tensors, by: number): Input {
-  const to = { ...input } as Record<string, unknown>;
+/** The inputs with h times a direction added to the tensors that it names. */
+export function moved(input: Named, direction: Readonly<Record<string, Tensor>>, h: number): Named {
+  const copy = { ...input };
   for (const [name, { data }] of Object.entries(direction)) {
-    const from = to[name] as Tensor;
-    to[name] = {
-      data: Float64Array.from(from.data, (v, i) => v + by * data[i]),
-      shape: from.shape,
-    };
+    const t = input[name] as Tensor;
+    copy[name] = { data: t.data.map((x, i) => x + h * data[i]), shape: t.shape };
   }
-  return to as Input;
-}
-
-/** ⟨a, b⟩ over the tensors of b, and Σ|aᵢ·bᵢ|, which says what its rounding loses. */
-export function inner(a: Tensors, b: Tensors): { value: number; size: number; terms: number } {
-  let [value, size, terms] = [0, 0, 0];
-  for (const [name, { data }] of Object.entries(b)) {
-    for (let i = 0; i < data.length; i++) {
-      const term = a[name].data[i] * data[i];
-      value += term;
-      size += Math.abs(term);
-    }
-    terms += data.length;
-  }
-  return { value, size, terms };
-}
-
-/** What the loss ⟨upstream, outputs⟩ may be off by at an input: its outputs' bounds, and its own sum. */
-function lossError(computed: Computed, input: object, upstream: Tensors): number {
-  const { size, terms } = inner(computed.run(input), upstream);
-  const bounds = computed.bounds(input);
-  let brought = 0;
-  for (const [name, { data }] of Object.entries(upstream)) {
-    for (let i = 0; i < data.length; i++) brought += Math.abs(data[i]) * bounds[name][i];
-  }
-  return brought + (terms + 1) * 2 ** -52 * size;
-}
-
-/** What the loss may be off by within two steps of an input: twice as much as there and at the far corner. */
-export function lossErrorNear(computed: Computed, input: object, upstream: Tensors): number {
-  const corner = Object.fromEntries(
-    Object.entries(tensorsIn(input)).map(([name, { data, shape }]) => [
-      name,
-      { data: data.map((v) => (v < 0 ? -1 : 1)), shape },
-    ]),
-  );
-  const there = lossError(computed, moved(input, corner, 2 * STEP), upstream);
-  return 2 * (lossError(computed, input, upstream) + there);
+  return copy;
 }
 
 /**
- * The slope of a loss along a line, by Richardson's extrapolation of two central differences:
- *
- *   D(δ) = (L(δ) − L(−δ))/(2δ),  slope = (4·D(δ) − D(2δ))/3
- *
- * D(δ) is off by δ²·L'''/6 and more of order δ⁴, the slope only by the latter: |D(2δ) − D(δ)|, which is δ²·L'''/2,
- * is far above that. Cancellation brings at most (4·E/δ + E/2δ)/3 = 1.5·E/δ where each L is off by at most E.
+ * Compares every number of every gradient with differences of `f`, a function of the inputs.
+ * @returns what is wrong, as sentences; NaN is wrong.
  */
-export function slopeAlong(
-  loss: (at: number) => number,
-  lossOffBy: number,
-): { value: number; error: number } {
-  const near = (loss(STEP) - loss(-STEP)) / (2 * STEP);
-  const far = (loss(2 * STEP) - loss(-2 * STEP)) / (4 * STEP);
-  const error = Math.abs(far - near) + (1.5 * lossOffBy) / STEP;
-  return { value: (4 * near - far) / 3, error };
+export function wrongGradients(
+  f: (input: Named) => number,
+  input: Named,
+  gradients: Readonly<Record<string, Tensor>>,
+  noise: number,
+): string[] {
+  const wrong: string[] = [];
+  for (const [name, gradient] of Object.entries(gradients)) {
+    const { shape, data } = input[name] as Tensor;
+    if (gradient.shape.join() !== shape.join()) wrong.push(`${name}: shape [${gradient.shape}]`);
+    for (let i = 0; i < data.length; i++) {
+      const one = { data: new Float64Array(data.length), shape };
+      one.data[i] = 1;
+      const { value, error } = derivative((h) => f(moved(input, { [name]: one }, h)), noise);
+      const isClose = Math.abs(gradient.data[i] - value) <= error;
+      if (!isClose) wrong.push(`${name}[${i}]: want ${value} ± ${error}, got ${gradient.data[i]}`);
+    }
+  }
+  return wrong;
+}
+
+/** Σ a·b over all elements. */
+export function inner(a: Tensor, b: Tensor): number {
+  let sum = 0;
+  for (let i = 0; i < a.data.length; i++) sum += a.data[i] * b.data[i];
+  return sum;
 }

@@ -121,7 +121,11 @@ describe('selscan oracle fixtures/golden', () => {
   });
 
   it('computes all of them', () => {
-    expect(result).toMatchObject({ code: 0, err: '', out: `216 cases written to ${out}, 0 failed\n` });
+    expect(result).toMatchObject({
+      code: 0,
+      err: '',
+      out: `216 cases written to ${out}, 0 failed\n`,
+    });
   });
 
   it('writes 216 files and no more', () => {

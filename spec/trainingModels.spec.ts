@@ -13,7 +13,7 @@ import { crossEntropy } from '../reference/losses.ts';
 import { createModel, prefill } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import type { Tensor } from '../reference/tensor.ts';
-import { derivative, inner } from './differences.ts';
+import { derivative, inner } from './centralDifferences.ts';
 import { RUNS, SEED } from './support.ts';
 
 const BATCH = 2;
