@@ -218,7 +218,7 @@ describe('selscan demo', () => {
 });
 
 describe('--help', () => {
-  const COMMANDS = ['generate', 'score', 'oracle', 'explain', 'inspect', 'demo'];
+  const COMMANDS = ['generate', 'score', 'oracle', 'explain', 'inspect', 'tasks', 'demo'];
 
   it('names every command', async () => {
     const help = await out('--help');
