@@ -4,7 +4,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { createTask, TASKS } from '../tasks/catalogue.ts';
-import { SPLITS, type Split } from '../tasks/split.ts';
+import { checkPlace } from '../tasks/draws.ts';
+import { checkSplit, SPLITS } from '../tasks/split.ts';
 import { tokenizerJson } from '../tasks/vocabulary.ts';
 import type { Context } from './context.ts';
 import { writeAtomically } from './files.ts';
@@ -40,7 +41,7 @@ export function addTasks(program: Command, context: Context): void {
 }
 
 async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
-  const { preset, count, start, seed, json } = flags;
+  const { preset, count, start, seed, split, json } = flags;
   if (flags.task === undefined) {
     if (preset !== undefined) {
       throw new ConfigError('task: expected --task beside --preset', 'Usage');
@@ -59,10 +60,13 @@ async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
       `count: expected a whole number from 1 to ${formatCount(MOST)}, got ${count}`,
     );
   }
+  // all that could be wrong is found before anything is printed
+  for (const index of [start, start + count - 1]) checkPlace(seed, index);
+  if (split !== undefined) checkSplit(split);
   if (flags.tokenizer !== undefined) await writeTokenizer(flags.tokenizer);
   for (let index = start; index < start + count && !signal.aborted; index++) {
     if (index % 64 === 63) await setImmediate(); // lets an interrupt be heard
-    const problem = task.problem(seed, index, flags.split as Split | undefined);
+    const problem = task.problem(seed, index, split);
     const { prompt, chain, answer } = problem;
     if (json) {
       const place = {

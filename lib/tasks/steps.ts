@@ -2,8 +2,8 @@
  * Judging a written chain against the problem's own: step by step, and by its answer alone.
  *
  * A chain is words between spaces. Each step ends with `;`, and the last part is the conclusion, `# ANSWER`. Every
- * problem has one right chain. The text that is judged may be anything: nothing here throws or takes more than
- * linear time.
+ * problem has one right chain. The text that is judged may be anything: nothing here throws, and of a text that is
+ * far longer than the right chain only the beginning is looked at.
  */
 
 /** The word that ends a step. */
@@ -44,6 +44,9 @@ export interface ChainVerdict {
 const MOST_EXTRA_STEPS = 256;
 const MOST_SHOWN = 200;
 
+/** Characters of a text that are looked at: room for the right chain with wide spaces, and for a long detour. */
+const mostCharacters = (chain: string) => 4 * chain.length + 10_000;
+
 /** The words of a text. */
 export function wordsOf(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '');
@@ -76,6 +79,12 @@ export function answerOf(text: string): string | undefined {
   return words.slice(at + 1).join(' ');
 }
 
+/** Whether a text gives the right answer, in a length that is within reason. */
+export function judgeAnswer(chain: string, answer: string, text: string): boolean {
+  const trimmed = text.trim();
+  return trimmed.length <= mostCharacters(chain) && answerOf(trimmed) === answer;
+}
+
 /** Judges a text against the right chain. `formOf` is only asked about steps not much longer than the right ones. */
 export function judgeSteps(
   chain: string,
@@ -83,7 +92,10 @@ export function judgeSteps(
   formOf: (step: string) => StepForm,
 ): ChainVerdict {
   const right = stepsOf(chain);
-  const written = stepsOf(text, right.length + MOST_EXTRA_STEPS);
+  const written = stepsOf(
+    text.trim().slice(0, mostCharacters(chain)),
+    right.length + MOST_EXTRA_STEPS,
+  );
   const longest = right.reduce((most, step) => Math.max(most, step.length), MOST_SHOWN);
   const isInOrder = written.map((step, i) => step === right[i]);
   /** How often each step of the right chain has not been written at its own place. */

@@ -3,7 +3,7 @@
 import { ConfigError } from '../../reference/errors.ts';
 import { checkPlace, Draws } from './draws.ts';
 import { checkSplit, type Split, splitOf } from './split.ts';
-import { answerOf, type ChainVerdict, judgeSteps, type StepForm } from './steps.ts';
+import { type ChainVerdict, judgeAnswer, judgeSteps, type StepForm } from './steps.ts';
 
 /** A problem, its right chain and its answer: all that a judge needs. */
 export interface Content {
@@ -78,7 +78,7 @@ export function defineTask<More extends object>({
         'NoProblem',
       );
     },
-    verifyOutcome: ({ answer }, text) => answerOf(text) === answer,
+    verifyOutcome: ({ chain, answer }, text) => judgeAnswer(chain, answer, text),
     verifySteps: ({ chain }, text) => judgeSteps(chain, text, formOf),
     split: ({ prompt }) => splitOf(prompt),
   };
