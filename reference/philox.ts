@@ -8,7 +8,7 @@
 import { ConfigError } from './errors.ts';
 
 /** What a draw is for; draws for different purposes never share a number. */
-export const PURPOSES = { token: 0, weights: 1, values: 2 } as const;
+export const PURPOSES = { token: 0, weights: 1, values: 2, problems: 3 } as const;
 
 /** Which random number is meant. Every field is a whole number in [0, 2³²), seed in [0, 2⁵³). */
 export interface Draw {
@@ -50,23 +50,23 @@ export function philox4x32(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter.map((word) => word >>> 0);
-  let [k0, k1] = key.map((word) => word >>> 0);
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {
-    const [high0, low0] = multiply(0xd2511f53, c0);
-    const [high1, low1] = multiply(0xcd9e8d57, c2);
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + 0x9e3779b9) >>> 0; // the golden ratio
-    k1 = (k1 + 0xbb67ae85) >>> 0; // √3 − 1
+    const [low0, low1] = [Math.imul(0xd2511f53, c0), Math.imul(0xcd9e8d57, c2)];
+    const next0 = highWord(0xcd9e8d57, c2) ^ c1 ^ k0;
+    c2 = highWord(0xd2511f53, c0) ^ c3 ^ k1;
+    [c0, c1, c3] = [next0, low1, low0];
+    k0 += 0x9e3779b9; // the golden ratio; all words count modulo 2³²
+    k1 += 0xbb67ae85; // √3 − 1
   }
-  return [c0, c1, c2, c3];
+  return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
 }
 
-/** The high and low 32 bits of a product of two 32-bit numbers, by 16-bit halves. */
-function multiply(a: number, b: number): [high: number, low: number] {
+/** The high 32 bits of a product of two 32-bit numbers, by 16-bit halves. */
+function highWord(a: number, b: number): number {
   const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
   const cross = aHigh * bLow + ((aLow * bLow) >>> 16);
-  const middle = aLow * bHigh + (cross % 2 ** 16);
-  const high = aHigh * bHigh + Math.floor(cross / 2 ** 16) + Math.floor(middle / 2 ** 16);
-  return [high >>> 0, Math.imul(a, b) >>> 0];
+  const middle = aLow * bHigh + (cross & 0xffff);
+  return aHigh * bHigh + (cross >>> 16) + (middle >>> 16);
 }

@@ -141,6 +141,30 @@ const CASES: Record<string, BadCase> = {
     says: /^error Usage: .*temprature/,
   },
   'an option that is not a number': { args: () => tiny('--top-k', 'many'), says: /many/ },
+  'an unknown task': {
+    args: () => ['tasks', '--task', 'chess'],
+    says: /^error Option: task: expected one of listops, listops-cot, .*, got chess$/m,
+  },
+  'an unknown preset of a task': {
+    args: () => ['tasks', '--task', 'addition', '--preset', 'huge'],
+    says: /^error Option: preset: expected one of tiny, small, base, long for addition, got huge$/m,
+  },
+  'a preset without a task': {
+    args: () => ['tasks', '--preset', 'base'],
+    says: /^error Usage: task: expected --task beside --preset/,
+  },
+  'no problems at all': {
+    args: () => ['tasks', '--task', 'addition', '--count', '0'],
+    says: /^error Option: count: expected a whole number from 1 to 10,000,000, got 0/,
+  },
+  'problems before the first': {
+    args: () => ['tasks', '--task', 'addition', '--start', '-1'],
+    says: /^error Option: index: expected a whole number in .* got -1/,
+  },
+  'a split that does not exist': {
+    args: () => ['tasks', '--task', 'addition', '--split', 'dev'],
+    says: /^error Option: split: expected one of train, validation, test, got dev/,
+  },
   'an unknown command': { args: () => ['generat'], says: /^error Usage: .*generat/ },
   'both --prompt and --prompts': {
     args: () => tiny('--prompts', fileOf('one.jsonl', '{"prompt": "a"}\n')),

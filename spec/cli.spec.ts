@@ -1,10 +1,11 @@
 /** The command line as a user runs it: what each command prints and writes. */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openRegular } from '../lib/checkpoint/nodeFiles.ts';
 import { TensorFile } from '../lib/checkpoint/tensorFile.ts';
+import { parseTokenizer } from '../lib/tokenizer/tokenizer.ts';
 import { path, selscan, TINY_STORIES, temporaryFolder } from './support.ts';
 
 const STORY = 'Once upon a time, there was a little girl named Lily';
@@ -205,6 +206,44 @@ describe('selscan explain', () => {
   });
 });
 
+describe('selscan tasks', () => {
+  it('prints problems as JSON lines, each of which can be made again alone', async () => {
+    const options = ['--task', 'listops-cot', '--preset', 'tiny', '--seed', '1'];
+    const lines = await jsonLines('tasks', ...options, '--count', '70', '--split', 'test');
+    expect(lines).toHaveLength(70);
+    for (const { question, answer, chain, split } of lines) {
+      expect(question).toMatch(/^\[(MIN|MAX|MED|SM) /);
+      expect(chain.endsWith(`; # ${answer}`)).toBe(true);
+      expect(split).toBe('test');
+    }
+    const [line] = await jsonLines(
+      'tasks',
+      ...options,
+      '--start',
+      '69',
+      '--split',
+      'test',
+      '--count',
+      '1',
+    );
+    expect(line).toEqual(lines[69]);
+    expect(line).toMatchObject({ task: 'listops-cot', preset: 'tiny', seed: 1, index: 69 });
+  });
+
+  it('prints question and chain for people, and names all tasks without --task', async () => {
+    const text = await out('tasks', '--task', 'addition', '--preset', 'tiny', '--count', '2');
+    expect(text).toMatch(/^(\d+ \+ \d+ \?\n(\d \+ \d \+ \d = \d+ ; )+# \d+\n\n){2}$/);
+    expect(await out('tasks')).toMatch(/^listops-cot: tiny, small, base, long$/m);
+  });
+
+  it('writes a tokenizer.json that a model folder can have', async () => {
+    const file = join(folder, 'words', 'tokenizer.json');
+    await out('tasks', '--tokenizer', file);
+    const tokenizer = parseTokenizer(readFileSync(file));
+    expect(tokenizer.decode(tokenizer.encode('47 + 85 ?'))).toBe('47 + 85 ?');
+  });
+});
+
 describe('selscan demo', () => {
   it('tells the published story in its first column, then what that took', async () => {
     const text = await out('demo', '--max-tokens', '60');
@@ -218,7 +257,7 @@ describe('selscan demo', () => {
 });
 
 describe('--help', () => {
-  const COMMANDS = ['generate', 'score', 'oracle', 'explain', 'inspect', 'demo'];
+  const COMMANDS = ['generate', 'score', 'oracle', 'explain', 'inspect', 'tasks', 'demo'];
 
   it('names every command', async () => {
     const help = await out('--help');

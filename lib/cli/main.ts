@@ -11,6 +11,7 @@ import { addInspect } from './inspect.ts';
 import { addOracle } from './oracle.ts';
 import { packageVersion } from './packageVersion.ts';
 import { addScore } from './score.ts';
+import { addTasks } from './tasks.ts';
 import { errorLine, isExpected, processTerminal } from './terminal.ts';
 import { addVerify } from './verify.ts';
 
@@ -23,7 +24,9 @@ function createProgram(context: Context): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
-  const add = [addGenerate, addScore, addOracle, addVerify, addExplain, addInspect, addDemo];
+  const decoding = [addGenerate, addScore];
+  const checking = [addOracle, addVerify, addExplain, addInspect];
+  const add = [...decoding, ...checking, addTasks, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });
