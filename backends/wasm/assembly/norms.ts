@@ -2,7 +2,7 @@
 
 import { silu4 } from './elementary';
 import { firstLanes } from './lanes';
-import { shareOf, sumOf } from './share';
+import { shareOf, storeSome, sumOf } from './share';
 
 /**
  * y = x / √(mean(x²) + eps) · weight.
@@ -90,7 +90,6 @@ export function gatedRmsNorm(
     const xRow = x + ((<usize>row * xStride) << 2);
     const zRow = z + ((<usize>row * zStride) << 2);
     const yRow = y + ((<usize>row * yStride) << 2);
-    // in order: the last lanes of a group write into the next one, which is still to come
     for (let at: usize = 0; at < bytes; at += groupBytes) {
       const to = yRow + at;
       const isGatedFirst = z != 0 && !normBeforeGate;
@@ -147,7 +146,7 @@ function sumOfRow(x: usize, width: u32): f32 {
   return sumOf(f32x4.add(s0, s1));
 }
 
-/** y = (x − centre)·scale·weight + bias; writes up to three numbers more than width. */
+/** y = (x − centre)·scale·weight + bias. */
 function putScaled(
   y: usize,
   x: usize,
@@ -159,21 +158,21 @@ function putScaled(
 ): void {
   const c = f32x4.splat(centre);
   const s = f32x4.splat(scale);
-  const end = y + (<usize>width << 2);
-  for (; y < end; y += 16) {
+  for (let left = width; left > 0; left -= min<u32>(left, 4)) {
     const scaled = f32x4.mul(f32x4.mul(f32x4.sub(v128.load(x), c), s), v128.load(weight));
-    v128.store(y, bias ? f32x4.add(scaled, v128.load(bias)) : scaled);
+    storeSome(y, left, bias ? f32x4.add(scaled, v128.load(bias)) : scaled);
+    y += 16;
     x += 16;
     weight += 16;
     bias += bias ? 16 : 0;
   }
 }
 
-/** y = x·silu(z); writes up to three numbers more than width. */
+/** y = x·silu(z). */
 function putGated(y: usize, x: usize, z: usize, width: u32): void {
-  const end = y + (<usize>width << 2);
-  for (; y < end; y += 16) {
-    v128.store(y, f32x4.mul(v128.load(x), silu4(v128.load(z))));
+  for (let left = width; left > 0; left -= min<u32>(left, 4)) {
+    storeSome(y, left, f32x4.mul(v128.load(x), silu4(v128.load(z))));
+    y += 16;
     x += 16;
     z += 16;
   }
