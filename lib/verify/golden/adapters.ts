@@ -5,18 +5,25 @@ import * as attention from './attention.ts';
 import type { Adapter } from './case.ts';
 import * as convolution from './convolution.ts';
 import * as discrete from './discreteSsd.ts';
+import * as gradients from './layerGradients.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
 import * as sampling from './sampling.ts';
 import type { Translation } from './translation.ts';
 
-/** Compositions and tables that the adapters compute on the reference itself, not with a backend's ops. */
+/** Compositions, tables and gradients that the adapters compute on the reference itself, not with a backend's ops. */
 export const REFERENCE_ONLY: ReadonlySet<string> = new Set([
   'mamba_inner',
   'mamba2_block',
   'llama_attention',
   'rope_inv_freq',
+  'attention_grad',
+  'rmsnorm_grad',
+  'layernorm_grad',
+  'rmsnorm_gated_grad',
+  'swiglu_mlp_grad',
+  'kd_loss',
 ]);
 
 /** By the name in a case file's metadata. */
@@ -50,6 +57,12 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['log_softmax', sampling.logSoftmax],
   ['logits_filter', sampling.logitsFilter],
   ['pass_at_k', sampling.passAtK],
+  ['rmsnorm_grad', gradients.rmsNormGradients],
+  ['layernorm_grad', gradients.layerNormGradients],
+  ['rmsnorm_gated_grad', gradients.gatedRmsNormGradients],
+  ['attention_grad', gradients.attentionGradients],
+  ['swiglu_mlp_grad', gradients.swigluMlpGradients],
+  ['kd_loss', gradients.distillationLoss],
 ]);
 
 /** The way back, for each op of ours that upstream has. */

@@ -87,16 +87,20 @@ export const ropeCase: Translation<'rope'> = {
   read: async (answer, { x }) => ({ y: await answer.tensor('out', ...x.shape) }),
 };
 
-/** attention: q (B, H, Lq, hd), k and v (B, Hkv, Lk, hd), out (B, Lq, H, hd). */
-export const attention: Adapter = async (c, run) => {
-  const { y, weights } = await run('attention', {
+/** The input of attention: q (B, H, Lq, hd), k and v (B, Hkv, Lk, hd). */
+export function attentionInput(c: GoldenCase): Parameters<Ops['attention']>[0] {
+  return {
     q: permute(c.tensor('q'), 'bhld', 'blhd'),
     keys: permute(c.tensor('k'), 'bhld', 'blhd'),
     values: permute(c.tensor('v'), 'bhld', 'blhd'),
     isCausal: c.boolean('causal', true),
     ...(typeof c.attribute('scale') === 'number' && { scale: c.number('scale') }),
-    withWeights: true,
-  });
+  };
+}
+
+/** attention, with out (B, Lq, H, hd). */
+export const attention: Adapter = async (c, run) => {
+  const { y, weights } = await run('attention', { ...attentionInput(c), withWeights: true });
   return { out: y, ...(weights && { weights }) };
 };
 

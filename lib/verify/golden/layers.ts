@@ -2,12 +2,16 @@
 
 import { logSigmoid, mapElements } from '../../../reference/activations.ts';
 import { exp } from '../../../reference/elementary.ts';
+import type { OpName, Ops } from '../../../reference/ops.ts';
 import type { Tensor } from '../../../reference/tensor.ts';
-import type { Adapter, Outputs } from './case.ts';
+import type { Adapter, GoldenCase, Outputs } from './case.ts';
 import { withShape } from './layout.ts';
 import type { Answer, Translation } from './translation.ts';
 
-function asRows(t: Tensor): Tensor {
+type InputOf<Name extends OpName> = Parameters<Ops[Name]>[0];
+
+/** (…, width) as (rows, width). */
+export function asRows(t: Tensor): Tensor {
   const width = t.shape[t.shape.length - 1];
   return withShape(t, t.data.length / width, width);
 }
@@ -16,21 +20,23 @@ function like(t: Tensor, shape: readonly number[]): Tensor {
   return withShape(t, ...shape);
 }
 
-/** rmsnorm and layernorm, with upstream's optional residual added before. */
+/** The input of rmsnorm and layernorm, with upstream's optional residual added before. */
+export function normInput(c: GoldenCase): InputOf<'rmsNorm'> {
+  const x = c.tensor('x');
+  const residual = c.optional('residual');
+  const sum = residual ? { data: x.data.map((v, i) => v + residual.data[i]), shape: x.shape } : x;
+  const [weight, bias, eps] = [c.tensor('weight'), c.optional('bias'), c.number('eps', 1e-5)];
+  return { x: asRows(sum), weight, bias, eps };
+}
+
+/** rmsnorm and layernorm. */
 const norm =
   (op: 'rmsNorm' | 'layerNorm'): Adapter =>
   async (c, run) => {
-    const x = c.tensor('x');
-    const residual = c.optional('residual');
-    const sum = residual ? { data: x.data.map((v, i) => v + residual.data[i]), shape: x.shape } : x;
-    const eps = c.number('eps', 1e-5);
-    const { y } = await run(op, {
-      x: asRows(sum),
-      weight: c.tensor('weight'),
-      bias: c.optional('bias'),
-      eps,
-    });
-    return { out: like(y, x.shape), residual_out: sum };
+    const { shape } = c.tensor('x');
+    const input = normInput(c);
+    const { y } = await run(op, input);
+    return { out: like(y, shape), residual_out: like(input.x, shape) };
   };
 export const rmsNorm = norm('rmsNorm');
 export const layerNorm = norm('layerNorm');
@@ -53,20 +59,24 @@ const normCase = (op: 'rmsnorm' | 'layernorm'): Translation<'rmsNorm' | 'layerNo
 export const rmsNormCase = normCase('rmsnorm');
 export const layerNormCase = normCase('layernorm');
 
-/** rmsnorm_gated: (…, width), grouped, gate before or after. */
-export const gatedRmsNorm: Adapter = async (c, run) => {
-  const x = c.tensor('x');
+/** The input of rmsnorm_gated: (…, width), grouped, gate before or after. */
+export function gatedRmsNormInput(c: GoldenCase): InputOf<'gatedRmsNorm'> {
   const z = c.optional('z');
-  const { y } = await run('gatedRmsNorm', {
-    x: asRows(x),
+  return {
+    x: asRows(c.tensor('x')),
     z: z && asRows(z),
     weight: c.tensor('weight'),
     bias: c.optional('bias'),
     eps: c.number('eps', 1e-5),
     groupSize: typeof c.attribute('group_size') === 'number' ? c.number('group_size') : undefined,
     normBeforeGate: c.boolean('norm_before_gate', true),
-  });
-  return { out: like(y, x.shape) };
+  };
+}
+
+/** rmsnorm_gated. */
+export const gatedRmsNorm: Adapter = async (c, run) => {
+  const { y } = await run('gatedRmsNorm', gatedRmsNormInput(c));
+  return { out: like(y, c.tensor('x').shape) };
 };
 
 /** gatedRmsNorm as rmsnorm_gated. */
@@ -80,19 +90,23 @@ export const gatedRmsNormCase: Translation<'gatedRmsNorm'> = {
   read: readLikeX,
 };
 
-/** swiglu_mlp. */
-export const swigluMlp: Adapter = async (c, run) => {
-  const x = c.tensor('x');
-  const { y } = await run('swigluMlp', {
-    x: asRows(x),
+/** The input of swiglu_mlp. */
+export function swigluMlpInput(c: GoldenCase): InputOf<'swigluMlp'> {
+  return {
+    x: asRows(c.tensor('x')),
     gateWeight: c.tensor('gate_proj.weight'),
     gateBias: c.optional('gate_proj.bias'),
     upWeight: c.tensor('up_proj.weight'),
     upBias: c.optional('up_proj.bias'),
     downWeight: c.tensor('down_proj.weight'),
     downBias: c.optional('down_proj.bias'),
-  });
-  return { out: like(y, [...x.shape.slice(0, -1), y.shape[1]]) };
+  };
+}
+
+/** swiglu_mlp. */
+export const swigluMlp: Adapter = async (c, run) => {
+  const { y } = await run('swigluMlp', swigluMlpInput(c));
+  return { out: like(y, [...c.tensor('x').shape.slice(0, -1), y.shape[1]]) };
 };
 
 /** Rows as (1, rows, width): upstream's MLPs take sequences. */

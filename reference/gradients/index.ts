@@ -1,0 +1,17 @@
+/**
+ * The gradients of the ops, one file each: `opGradient(input, dy)` takes an op's input and the gradient of its
+ * output, and returns one of every input that can be learned, of that input's shape. All are computed in
+ * double precision and returned as Float64Array, whatever the precision of the input.
+ */
+
+export * from './activations.ts';
+export * from './attention.ts';
+export * from './embedding.ts';
+export * from './gate.ts';
+export * from './gatedMlp.ts';
+export * from './gatedRmsNorm.ts';
+export * from './layerNorm.ts';
+export * from './linear.ts';
+export { type RmsNormGradient, rmsNormGradient } from './rmsNorm.ts';
+export * from './rope.ts';
+export * from './swigluMlp.ts';
