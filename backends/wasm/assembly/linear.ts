@@ -46,7 +46,7 @@ export function linear(
   // few rows are read through once, from memory: each thread had best stay in one place
   const run = rows < 4 ? (panels + threads - 1) / threads : runOf(panels, threads);
   let p = take(run);
-  if (p < panels) interleave(own, x, xBytes, dIn, fours);
+  if (p < panels) interleave(own, 16, x, xBytes, dIn, fours);
   for (; p < panels; p = next(p, run)) {
     const w = weight + <usize>p * wBytes;
     const column = <usize>p * PANEL_BYTES;
@@ -66,8 +66,17 @@ export function linear(
 /**
  * Rows in fours, their numbers side by side: [four rows][dIn][4]. One address instead of four in the innermost loop,
  * which is as long as its instructions are many; every panel reads them again.
+ *
+ * @param apart bytes from four numbers to the next four
  */
-function interleave(to: usize, x: usize, xBytes: usize, dIn: u32, fours: u32): void {
+export function interleave(
+  to: usize,
+  apart: usize,
+  x: usize,
+  xBytes: usize,
+  dIn: u32,
+  fours: u32,
+): void {
   for (let row: u32 = 0; row < fours; row += 4) {
     let x0 = x + row * xBytes;
     let x1 = x0 + xBytes;
@@ -84,10 +93,10 @@ function interleave(to: usize, x: usize, xBytes: usize, dIn: u32, fours: u32): v
       const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
       const cd1 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
       v128.store(to, v128.shuffle<f64>(ab0, cd0, 0, 2));
-      v128.store(to, v128.shuffle<f64>(ab0, cd0, 1, 3), 16);
-      v128.store(to, v128.shuffle<f64>(ab1, cd1, 0, 2), 32);
-      v128.store(to, v128.shuffle<f64>(ab1, cd1, 1, 3), 48);
-      to += 64;
+      v128.store(to + apart, v128.shuffle<f64>(ab0, cd0, 1, 3));
+      v128.store(to + 2 * apart, v128.shuffle<f64>(ab1, cd1, 0, 2));
+      v128.store(to + 3 * apart, v128.shuffle<f64>(ab1, cd1, 1, 3));
+      to += 4 * apart;
       x0 += 16;
       x1 += 16;
       x2 += 16;
@@ -98,7 +107,7 @@ function interleave(to: usize, x: usize, xBytes: usize, dIn: u32, fours: u32): v
       store<f32>(to, load<f32>(x1), 4);
       store<f32>(to, load<f32>(x2), 8);
       store<f32>(to, load<f32>(x3), 12);
-      to += 16;
+      to += apart;
       x0 += 4;
       x1 += 4;
       x2 += 4;
@@ -108,7 +117,7 @@ function interleave(to: usize, x: usize, xBytes: usize, dIn: u32, fours: u32): v
 }
 
 /** Four rows, interleaved, by one panel. */
-function fourRows(
+export function fourRows(
   x: usize,
   dIn: u32,
   w: usize,
@@ -164,7 +173,7 @@ export function put(y: usize, residual: usize, s0: v128, s1: v128): void {
   }
 }
 
-function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
+export function oneRow(x: usize, dIn: u32, w: usize, bias: usize, residual: usize, y: usize): void {
   let s0 = bias ? v128.load(bias) : f32x4.splat(0);
   let s1 = bias ? v128.load(bias, 16) : f32x4.splat(0);
   const end = w + <usize>dIn * PANEL_BYTES;
