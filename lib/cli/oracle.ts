@@ -8,13 +8,13 @@ import type { Backend } from '../../backends/types.ts';
 import { ConfigError } from '../../reference/errors.ts';
 import type { Model } from '../../reference/model.ts';
 import { loadOn } from '../backend.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { filesFromFolder, openRegular } from '../checkpoint/nodeFiles.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
 import { runOnOps } from '../referenceOps.ts';
 import { GoldenCase } from '../verify/golden/case.ts';
 import { runCase } from '../verify/golden/run.ts';
 import { type Context, checkBackend } from './context.ts';
-import { writeAtomically } from './files.ts';
 import { errorLine, systemCode } from './terminal.ts';
 
 interface Flags {

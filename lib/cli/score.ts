@@ -3,12 +3,12 @@
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { DEFAULT_BACKEND } from '../backend.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { encodeSafetensors } from '../checkpoint/tensorFile.ts';
 import { score } from '../decode/score.ts';
 import { StreamingText } from '../decode/text.ts';
 import { loadModel } from '../loadModel.ts';
 import { type Context, checkBackend } from './context.ts';
-import { writeAtomically } from './files.ts';
 import { parseTokens } from './options.ts';
 import { formatTable, terminalText } from './terminal.ts';
 

@@ -3,11 +3,11 @@
 import { type Command, Option } from 'commander';
 import { ConfigError, SelscanError } from '../../reference/errors.ts';
 import type { OpName } from '../../reference/ops.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { checkSubject, DEFAULT_RUNS, type Finding, type OpReport } from '../verify/checkSubject.ts';
 import type { Subject } from '../verify/laws/law.ts';
 import { checkQuickly } from '../verify/quickly.ts';
 import type { Context } from './context.ts';
-import { writeAtomically } from './files.ts';
 import { parseInteger, parseNumber, parseTexts } from './options.ts';
 import { packageVersion } from './packageVersion.ts';
 import type { Terminal } from './terminal.ts';

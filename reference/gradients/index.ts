@@ -6,12 +6,19 @@
 
 export * from './activations.ts';
 export * from './attention.ts';
+export type { RecurrenceGradientOptions } from './backwardsThroughTime.ts';
+export * from './causalConv1d.ts';
+export * from './discreteSsd.ts';
+export * from './discreteSsdMatrix.ts';
 export * from './embedding.ts';
 export * from './gate.ts';
 export * from './gatedMlp.ts';
 export * from './gatedRmsNorm.ts';
 export * from './layerNorm.ts';
 export * from './linear.ts';
+export * from './matrixDistance.ts';
 export { type RmsNormGradient, rmsNormGradient } from './rmsNorm.ts';
 export * from './rope.ts';
+export * from './selectiveScan.ts';
+export * from './ssd.ts';
 export * from './swigluMlp.ts';

@@ -5,7 +5,8 @@ import * as attention from './attention.ts';
 import type { Adapter } from './case.ts';
 import * as convolution from './convolution.ts';
 import * as discrete from './discreteSsd.ts';
-import * as gradients from './layerGradients.ts';
+import * as gradients from './gradients.ts';
+import * as layerGradients from './layerGradients.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
@@ -18,6 +19,10 @@ export const REFERENCE_ONLY: ReadonlySet<string> = new Set([
   'mamba2_block',
   'llama_attention',
   'rope_inv_freq',
+  'selective_scan_grad',
+  'ssd_scan_grad',
+  'causal_conv1d_grad',
+  'mohawk_stage1',
   'attention_grad',
   'rmsnorm_grad',
   'layernorm_grad',
@@ -57,12 +62,16 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['log_softmax', sampling.logSoftmax],
   ['logits_filter', sampling.logitsFilter],
   ['pass_at_k', sampling.passAtK],
-  ['rmsnorm_grad', gradients.rmsNormGradients],
-  ['layernorm_grad', gradients.layerNormGradients],
-  ['rmsnorm_gated_grad', gradients.gatedRmsNormGradients],
-  ['attention_grad', gradients.attentionGradients],
-  ['swiglu_mlp_grad', gradients.swigluMlpGradients],
-  ['kd_loss', gradients.distillationLoss],
+  ['selective_scan_grad', gradients.selectiveScanGrad],
+  ['ssd_scan_grad', gradients.ssdScanGrad],
+  ['causal_conv1d_grad', gradients.causalConv1dGrad],
+  ['mohawk_stage1', gradients.mohawkStage1],
+  ['rmsnorm_grad', layerGradients.rmsNormGradients],
+  ['layernorm_grad', layerGradients.layerNormGradients],
+  ['rmsnorm_gated_grad', layerGradients.gatedRmsNormGradients],
+  ['attention_grad', layerGradients.attentionGradients],
+  ['swiglu_mlp_grad', layerGradients.swigluMlpGradients],
+  ['kd_loss', layerGradients.distillationLoss],
 ]);
 
 /** The way back, for each op of ours that upstream has. */

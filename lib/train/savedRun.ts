@@ -1,0 +1,58 @@
+/** A training run on disk: one file that is there whole or not at all, from which a run goes on bit for bit. */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError } from '../../reference/errors.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
+import { CheckpointError } from '../checkpoint/errors.ts';
+import { openRegular } from '../checkpoint/nodeFiles.ts';
+import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
+import type { ParameterSet } from './optimiser.ts';
+
+const FILE = 'run.safetensors';
+
+/** What is known of the steps so far: [step, loss] of each. */
+export type LossCurve = [step: number, loss: number][];
+
+/** Saves a run after a step. @throws what the disk throws; the file of an earlier step is then still whole. */
+export async function saveRun(
+  folder: string,
+  recipe: string,
+  parameters: ParameterSet,
+  curve: LossCurve,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const metadata = { recipe, step: String(parameters.step), curve: JSON.stringify(curve) };
+  await writeAtomically(join(folder, FILE), encodeSafetensors(parameters.save(), metadata));
+}
+
+/**
+ * Goes on from a saved run, if the folder has one. Returns its curve.
+ * @throws ConfigError with code OtherRun where the folder's run was made by another recipe.
+ */
+export async function resumeRun(
+  folder: string,
+  recipe: string,
+  parameters: ParameterSet,
+): Promise<LossCurve | undefined> {
+  let file: TensorFile;
+  try {
+    file = await TensorFile.open(await openRegular(join(folder, FILE), FILE));
+  } catch (error) {
+    if (error instanceof CheckpointError && error.code === 'NotFound') return undefined;
+    throw error;
+  }
+  try {
+    const { metadata } = file.header;
+    if (metadata.get('recipe') !== recipe) {
+      throw new ConfigError(
+        `${folder}: expected a run of this recipe, found one of another; take another folder, or delete ${FILE} in it`,
+        'OtherRun',
+      );
+    }
+    await parameters.restore((name) => file.floats(name), Number(metadata.get('step')));
+    return JSON.parse(metadata.get('curve') ?? '[]') as LossCurve;
+  } finally {
+    await file.close();
+  }
+}
