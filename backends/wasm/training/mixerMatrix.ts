@@ -4,7 +4,7 @@ import { ConfigError } from '../../../reference/errors.ts';
 import type { MixerMatrixIn, TrainingOps } from '../../training.ts';
 import { strideOf } from '../packing.ts';
 import * as abi from './abiAttention.ts';
-import { COLUMN_SUMS } from './abiLayers.ts';
+import { COLUMN_SUMS, FILL } from './abiLayers.ts';
 import { BLOCK_NUMBERS, lines, sequencesOf } from './attention.ts';
 import { own, type TrainingMemory } from './device.ts';
 import { at, optionalRows, rowsOf } from './shapes.ts';
@@ -41,6 +41,8 @@ export function mixerMatrixOp(memory: TrainingMemory): Pick<TrainingOps, 'mixerM
       const perThread = lines(4 * (dy.stride * (6 * columns + 8) + 3 * BLOCK_NUMBERS + TILE));
       const sums = dD ? 4 * batch * stride : 0;
       const [scratch, diagonals] = workspace.pieces(threads * perThread, sums);
+      // the sums of columns are of whole panels
+      if (dD) memory.run(FILL, diagonals, batch * stride);
       memory.run(
         ...([abi.MIXER_MATRIX_GRADIENT, a.address, B.address, C.address, dy.address] as const),
         ...[...sizes, wanted('a'), wanted('B'), wanted('C'), dD ? diagonals : 0, stride],
