@@ -87,7 +87,7 @@ export function softmax(
 }
 
 /** ln x for a finite x ≥ 1, to the last bits of float64; NaN stays NaN. */
-function logOf(x: f64): f64 {
+export function logOf(x: f64): f64 {
   if (x != x) return x;
   // x = 2^k·m with √½ ≤ m < √2, ln m = 2·artanh(s)
   const bits = reinterpret<u64>(x);
