@@ -48,6 +48,7 @@ export * from './embedding.ts';
 export * from './errors.ts';
 export * from './gatedMlp.ts';
 export * from './gatedRmsNorm.ts';
+export * from './gradients/index.ts';
 export * from './layerNorm.ts';
 export * from './linear.ts';
 export type { Mamba2Weights, SsdWeights } from './mamba2Mixer.ts';

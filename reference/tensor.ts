@@ -17,7 +17,8 @@ export interface Tensor {
 /** `fl(x)` in the numerical analyst's sense: the working-precision number nearest to x. */
 export type Rounding = (x: number) => number;
 
-const exact: Rounding = (x) => x;
+/** Rounds nothing: double precision as it is. */
+export const exact: Rounding = (x) => x;
 
 /**
  * The rounding of an op whose main input is `data`: the identity for a Float64Array, `Math.fround`

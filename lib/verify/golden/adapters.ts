@@ -5,18 +5,23 @@ import * as attention from './attention.ts';
 import type { Adapter } from './case.ts';
 import * as convolution from './convolution.ts';
 import * as discrete from './discreteSsd.ts';
+import * as gradients from './gradients.ts';
 import * as layers from './layers.ts';
 import * as mamba1 from './mamba1.ts';
 import * as mamba2 from './mamba2.ts';
 import * as sampling from './sampling.ts';
 import type { Translation } from './translation.ts';
 
-/** Compositions and tables that the adapters compute on the reference itself, not with a backend's ops. */
+/** Compositions, tables and gradients that the adapters compute on the reference itself, not with a backend's ops. */
 export const REFERENCE_ONLY: ReadonlySet<string> = new Set([
   'mamba_inner',
   'mamba2_block',
   'llama_attention',
   'rope_inv_freq',
+  'selective_scan_grad',
+  'ssd_scan_grad',
+  'causal_conv1d_grad',
+  'mohawk_stage1',
 ]);
 
 /** By the name in a case file's metadata. */
@@ -50,6 +55,10 @@ export const ADAPTERS: ReadonlyMap<string, Adapter> = new Map([
   ['log_softmax', sampling.logSoftmax],
   ['logits_filter', sampling.logitsFilter],
   ['pass_at_k', sampling.passAtK],
+  ['selective_scan_grad', gradients.selectiveScanGrad],
+  ['ssd_scan_grad', gradients.ssdScanGrad],
+  ['causal_conv1d_grad', gradients.causalConv1dGrad],
+  ['mohawk_stage1', gradients.mohawkStage1],
 ]);
 
 /** The way back, for each op of ours that upstream has. */

@@ -1,5 +1,6 @@
 /** Upstream's causal convolutions in terms of ours, and back. */
 
+import type { CausalConv1dInput } from '../../../reference/causalConv1d.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
 import type { Adapter, GoldenCase } from './case.ts';
 import { permute, slice, stack, withShape } from './layout.ts';
@@ -10,15 +11,20 @@ function activation(c: GoldenCase): 'silu' | 'identity' {
   return name === 'silu' || name === 'swish' ? 'silu' : 'identity';
 }
 
-/** causal_conv1d: x (B, D, L). */
-export const causalConv1d: Adapter = async (c, run) => {
-  const { y, convState } = await run('causalConv1d', {
+/** Our input of a case of causal_conv1d: x (B, D, L). */
+export function causalConv1dInput(c: GoldenCase): CausalConv1dInput {
+  return {
     x: permute(c.tensor('x'), 'bdl', 'bld'),
     weight: c.tensor('weight'),
     bias: c.optional('bias'),
     activation: activation(c),
     convState: c.optional('initial_states'),
-  });
+  };
+}
+
+/** causal_conv1d. */
+export const causalConv1d: Adapter = async (c, run) => {
+  const { y, convState } = await run('causalConv1d', causalConv1dInput(c));
   return { out: permute(y, 'bld', 'bdl'), final_states: convState };
 };
 

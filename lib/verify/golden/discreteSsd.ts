@@ -1,7 +1,8 @@
 /** Upstream's Discrete Mamba-2 in terms of ours, and back. */
 
+import type { DiscreteSsdInput } from '../../../reference/discreteSsd.ts';
 import type { Ops } from '../../../reference/ops.ts';
-import type { Adapter } from './case.ts';
+import type { Adapter, GoldenCase } from './case.ts';
 import { asSequence, filled, repeatGroups, skip, skipCase, withShape } from './layout.ts';
 import type { Translation, WrittenCase } from './translation.ts';
 
@@ -17,16 +18,21 @@ export const discreteSsd: Adapter = async (c, run) => {
   return { out: y, final_state: h };
 };
 
-/** materialize_mixer: Discrete Mamba-2 as a matrix. */
-export const materializeMixer: Adapter = async (c, run) => {
+/** Our input of a case of materialize_mixer: a matrix does not depend on x. */
+export function matrixInput(c: GoldenCase): DiscreteSsdInput {
   const a = c.tensor('A_log');
-  const { M } = await run('discreteSsdMatrix', {
+  return {
     x: filled(a, 0, ...a.shape, 1),
     a,
     B: c.tensor('B'),
     C: c.tensor('C'),
     D: skip(c.optional('D')),
-  });
+  };
+}
+
+/** materialize_mixer: Discrete Mamba-2 as a matrix. */
+export const materializeMixer: Adapter = async (c, run) => {
+  const { M } = await run('discreteSsdMatrix', matrixInput(c));
   return { T: M };
 };
 

@@ -75,6 +75,18 @@ export function repeatGroups(t: Tensor, channels: number): Tensor {
   return { data, shape: [batch, seqlen, channels, dState] };
 }
 
+/** (…, channels, dState) with the channels that share a group added up: back through {@link repeatGroups}. */
+export function sumOverChannels(t: Tensor, nGroups: number): Tensor {
+  const [batch, seqlen, channels, dState] = t.shape;
+  const data = zeros(batch * seqlen * nGroups * dState, t.data);
+  for (let row = 0; row < batch * seqlen * channels; row++) {
+    const token = Math.trunc(row / channels);
+    const group = token * nGroups + Math.trunc(((row % channels) * nGroups) / channels);
+    for (let n = 0; n < dState; n++) data[group * dState + n] += t.data[row * dState + n];
+  }
+  return { data, shape: [batch, seqlen, nGroups, dState] };
+}
+
 /** D as (nHeads, 1) or (nHeads, headDim), from upstream's (nHeads) or (nHeads, headDim). */
 export function skip(D: Tensor | undefined): Tensor | undefined {
   return D && (D.shape.length === 1 ? withShape(D, D.shape[0], 1) : D);

@@ -2,8 +2,9 @@
 
 import { log } from '../../../reference/elementary.ts';
 import { mambaInner } from '../../../reference/mambaMixer.ts';
+import type { SelectiveScanInput } from '../../../reference/selectiveScan.ts';
 import { type Tensor, zeros } from '../../../reference/tensor.ts';
-import type { Adapter } from './case.ts';
+import type { Adapter, GoldenCase } from './case.ts';
 import { filled, permute, repeatGroups, slice, stack, withShape } from './layout.ts';
 import type { Translation } from './translation.ts';
 
@@ -26,14 +27,14 @@ const leastMultiple = (a: number, b: number) => {
   return n;
 };
 
-/** selective_scan, selective_scan_init: u, delta, z (B, D, L). */
-export const selectiveScan: Adapter = async (c, run) => {
+/** Our input of a case of selective_scan: u, delta, z (B, D, L). */
+export function selectiveScanInput(c: GoldenCase): SelectiveScanInput {
   const [batch, dInner, seqlen] = c.tensor('u').shape;
   const B = scanMatrix(c.tensor('B'), batch, seqlen, dInner);
   const C = scanMatrix(c.tensor('C'), batch, seqlen, dInner);
   const nGroups = leastMultiple(B.shape[2], C.shape[2]);
   const z = c.optional('z');
-  const { y, h } = await run('selectiveScan', {
+  return {
     x: permute(c.tensor('u'), 'bdl', 'bld'),
     dtRaw: permute(c.tensor('delta'), 'bdl', 'bld'),
     dtBias: c.optional('delta_bias'),
@@ -44,7 +45,12 @@ export const selectiveScan: Adapter = async (c, run) => {
     D: c.optional('D'),
     z: z && permute(z, 'bdl', 'bld'),
     h: c.optional('initial_state'),
-  });
+  };
+}
+
+/** selective_scan, selective_scan_init. */
+export const selectiveScan: Adapter = async (c, run) => {
+  const { y, h } = await run('selectiveScan', selectiveScanInput(c));
   return { out: permute(y, 'bld', 'bdl'), last_state: h };
 };
 

@@ -3,6 +3,7 @@
 import { log } from '../../../reference/elementary.ts';
 import { mamba2Inner } from '../../../reference/mamba2Mixer.ts';
 import type { Ops } from '../../../reference/ops.ts';
+import type { SsdInput } from '../../../reference/ssd.ts';
 import type { Adapter, GoldenCase, Outputs } from './case.ts';
 import {
   asSequence,
@@ -22,9 +23,9 @@ function ssdLimit(c: GoldenCase): readonly [number, number] | undefined {
   return limit && ([limit[0], limit[1]] as const);
 }
 
-/** ssd_scan: x, z (B, L, H, P), dt (B, L, H). */
-export const ssdScan: Adapter = async (c, run) => {
-  const { y, h } = await run('ssd', {
+/** Our input of a case of ssd_scan: x, z (B, L, H, P), dt (B, L, H). */
+export function ssdInput(c: GoldenCase): SsdInput {
+  return {
     x: c.tensor('x'),
     dtRaw: c.tensor('dt'),
     dtBias: c.optional('dt_bias'),
@@ -36,7 +37,12 @@ export const ssdScan: Adapter = async (c, run) => {
     D: skip(c.optional('D')),
     z: c.optional('z'),
     h: c.optional('initial_states'),
-  });
+  };
+}
+
+/** ssd_scan. */
+export const ssdScan: Adapter = async (c, run) => {
+  const { y, h } = await run('ssd', ssdInput(c));
   return { out: y, final_state: h };
 };
 
