@@ -207,6 +207,13 @@ function columnSums(rows: ArrayLike<number>, width: number): Float64Array {
   return sums;
 }
 
+interface HeadInputs {
+  x: Tensor;
+  B: Tensor;
+  C: Tensor;
+  D: Tensor | undefined;
+}
+
 function headsCase(d: Drawn, isDiscrete: boolean): Case {
   const draws = new Draws(d.seed);
   const { batch, seqlen, nGroups, dState, headsPerGroup, channels: headDim } = d;
@@ -232,17 +239,17 @@ function headsCase(d: Drawn, isDiscrete: boolean): Case {
     dy,
     before: gradientsBefore(draws, inputs, d.wanted),
     expected() {
-      const D: Tensor | undefined = inputs.D && reshape(inputs.D, nHeads, 1);
+      const D = inputs.D && reshape(inputs.D, nHeads, 1);
       const [x, B, C] = [shaped(inputs.x), grouped(inputs.B), grouped(inputs.C)];
-      const input = { x, B, C, D };
-      const all = { x: abs(x), B: abs(B), C: abs(C), D: maybeAbs(D) };
+      const input: HeadInputs = { x, B, C, D };
+      const all: HeadInputs = { x: abs(x), B: abs(B), C: abs(C), D: maybeAbs(D) };
       const [back, allBack] = [shaped(dy), shaped(abs(dy))];
       const dataOf = (tensors: object) =>
         Object.fromEntries(Object.entries(tensors).map(([k, t]) => [k, t?.data])) as Values;
       const inGroup = headsPerGroup * headDim;
       if (isDiscrete) {
         const a = ofHeads(inputs.a);
-        const valuesOf = (one: typeof input, dOut: Tensor): Values => ({
+        const valuesOf = (one: HeadInputs, dOut: Tensor): Values => ({
           y: discreteSsd({ ...one, a }).y.data,
           ...dataOf(discreteSsdGradient({ ...one, a }, dOut)),
         });
@@ -253,7 +260,7 @@ function headsCase(d: Drawn, isDiscrete: boolean): Case {
       const { dtBias } = inputs;
       const A = ratesOf(inputs.ALog);
       const given = { dtRaw: ofHeads(inputs.dtRaw), dtBias, A };
-      const valuesOf = (one: typeof input, dOut: Tensor): Values => {
+      const valuesOf = (one: HeadInputs, dOut: Tensor): Values => {
         const gradient = ssdGradient({ ...one, ...given }, dOut);
         const y = ssd({ ...one, ...given }).y.data;
         return { y, ...dataOf(gradient), ALog: timesRates(gradient.A, A) };

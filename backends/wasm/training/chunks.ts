@@ -3,7 +3,7 @@
 import { ShapeError } from '../../../reference/errors.ts';
 
 /** Tokens after which a state is kept: those between are computed once more. */
-export const CHUNK = 16;
+export const CHUNK = 32;
 
 /** @throws ShapeError unless the first number divides the second. Returns how often. */
 export function expectDivides(
