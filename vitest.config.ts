@@ -21,7 +21,10 @@ export default defineConfig({
     alias: [
       { find: /^selscan$/, replacement: here('lib/index.ts') },
       { find: /^selscan\/reference$/, replacement: here('reference/index.ts') },
-      { find: /^selscan\/(checkpoint|tokenizer|verify)$/, replacement: here('lib/$1/index.ts') },
+      {
+        find: /^selscan\/(checkpoint|distil|tokenizer|verify)$/,
+        replacement: here('lib/$1/index.ts'),
+      },
       // what spec/browser/build.ts makes of spec/browser/minified.ts
       { find: /^minified$/, replacement: here('.cache/minified/minified.js') },
     ],
