@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import { type Json, parseJson, toPlain } from '../checkpoint/json.ts';
+import { flushFolder } from '../checkpoint/nodeFiles.ts';
 import type { Prompt } from '../decode/events.ts';
 import type { ChatMessage } from '../tokenizer/chatTemplate.ts';
 
@@ -29,10 +30,7 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
     await rm(temporary, { force: true });
     throw error;
   }
-  // the rename itself is on disk once the folder is; not every system lets a folder be flushed
-  const handle = await open(folder, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
+  await flushFolder(folder);
 }
 
 /**
