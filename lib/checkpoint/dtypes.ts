@@ -77,7 +77,7 @@ export type WrittenDtype = 'F32' | 'BF16';
 
 /** Numbers as little-endian bytes of a narrower or equal format, each the nearest there is, halves to even. */
 export function encodeFloats(data: Float64Array | Float32Array, dtype: WrittenDtype): Uint8Array {
-  const floats = Float32Array.from(data);
+  const floats = new Float32Array(data);
   const words = new Uint32Array(floats.buffer);
   if (dtype === 'F32') return new Uint8Array(floats.buffer);
   const halves = new Uint16Array(floats.length);

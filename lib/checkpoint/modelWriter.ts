@@ -188,8 +188,9 @@ function partsOf(
 }
 
 function expectFinite(data: Vector, name: string, from: number, dtype: WrittenDtype): void {
-  const i = data.findIndex((x) => !Number.isFinite(x));
-  if (i < 0) return;
+  let i = 0;
+  while (i < data.length && data[i] - data[i] === 0) i++;
+  if (i === data.length) return;
   throw new CheckpointError(
     'NonFinite',
     WEIGHTS_FILE,

@@ -40,11 +40,11 @@ export interface InitOptions extends StudentOptions {
  *                  layers, W_Δ from U(±dtRank^−½), its bias for Δ from 1e-3 to 0.1, A = −1 … −dState, D = 1,
  *                  the convolution drawn as PyTorch's. The mixer repeats x and B by groups of dState channels
  *   mambaInLlama2  the same by heads: A from −U(1, 16) a head, D = 1, the gated norm's weight 1
- *   llamba         the rows of keys and values repeated for each query head, whole heads at a time. The convolution passes on the
- *                  current token, the gate is open (z weights 0, silu(zBias) = 1), D = 1. The forget logits a
- *                  are drawn as a linear layer's, as MOHAWK does (Bick et al. 2024, arXiv 2408.10189): their
- *                  rows have no bias in the published layout, so decays begin around ½ and are for its first
- *                  stage to learn
+ *   llamba         keys and values repeated for each query head, whole heads at a time. The convolution passes
+ *                  on the current token, the gate is open (z weights 0, silu(zBias) = 1), D = 1. The forget
+ *                  logits a are drawn as a linear layer's, as MOHAWK does (Bick et al. 2024, arXiv 2408.10189):
+ *                  their rows have no bias in the published layout, so decays begin around ½ and are for its
+ *                  first stage to learn
  *
  * @returns tensors of their own; nothing is shared with the teacher.
  * @throws ConfigError as {@link studentConfig}, or for the seed; ShapeError for weights that do not fit.

@@ -81,10 +81,9 @@ export class InitialValues {
   #draw(slot: Slot, shape: number[], make: (u: number) => number): Tensor {
     const data = zeros(sizeOf(shape), this.#like);
     for (let i = 0; i < data.length; i += 4) {
-      const counter = [i / 4, SLOTS[slot], this.#layer, PURPOSES.weights] as const;
-      philox4x32([...counter], this.#key).forEach((word, k) => {
-        if (i + k < data.length) data[i + k] = make(word / 2 ** 32);
-      });
+      const words = philox4x32([i / 4, SLOTS[slot], this.#layer, PURPOSES.weights], this.#key);
+      // beyond the end of a typed array, writing does nothing
+      for (let k = 0; k < 4; k++) data[i + k] = make(words[k] / 2 ** 32);
     }
     return { data, shape };
   }
