@@ -2,6 +2,7 @@
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { flushFolder } from './nodeFiles.ts';
 
 /**
  * Writes a file so that it is there whole or not at all: to a temporary file beside it, flushed to disk,
@@ -24,8 +25,5 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
     await rm(temporary, { force: true });
     throw error;
   }
-  // the rename itself is on disk once the folder is; not every system lets a folder be flushed
-  const handle = await open(folder, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
+  await flushFolder(folder);
 }

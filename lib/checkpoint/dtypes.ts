@@ -72,6 +72,26 @@ function widenHalf(half: number): number {
   return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
+/** Formats that models are written in. */
+export type WrittenDtype = 'F32' | 'BF16';
+
+/** Numbers as little-endian bytes of a narrower or equal format, each the nearest there is, halves to even. */
+export function encodeFloats(data: Float64Array | Float32Array, dtype: WrittenDtype): Uint8Array {
+  const floats = new Float32Array(data);
+  const words = new Uint32Array(floats.buffer);
+  if (dtype === 'F32') return new Uint8Array(floats.buffer);
+  const halves = new Uint16Array(floats.length);
+  for (let i = 0; i < floats.length; i++) {
+    let word = words[i];
+    // what looks like a half now may have been less or more before it became a float32
+    if ((word & 0xffff) === 0x8000 && floats[i] !== data[i]) {
+      word += Math.abs(data[i]) > Math.abs(floats[i]) ? 1 : -1;
+    }
+    halves[i] = Number.isNaN(floats[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return new Uint8Array(halves.buffer);
+}
+
 /** Little-endian bytes as whole numbers; 64-bit integers keep all their bits. */
 export function decodeIntegers(bytes: Uint8Array, dtype: string): bigint[] | number[] {
   const buffer = aligned(bytes);

@@ -22,6 +22,12 @@ export interface ModelFiles {
   open(name: string): Promise<ByteSource>;
 }
 
+/** One file to be written, made piece by piece each time it is asked for. */
+export interface OutputFile {
+  readonly name: string;
+  pieces(): Iterable<Uint8Array>;
+}
+
 /** What a browser has: File objects from an input, or blobs and buffers by name. */
 export type BlobFiles = Iterable<File> | ReadonlyMap<string, BlobLike> | Record<string, BlobLike>;
 export type BlobLike = Blob | ArrayBuffer | Uint8Array;

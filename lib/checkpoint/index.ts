@@ -1,4 +1,7 @@
-/** Reading checkpoints that nobody vouches for: safetensors, their index, config.json; and writing tensors. */
+/**
+ * Reading checkpoints that nobody vouches for: safetensors, their index, config.json; and writing tensors and
+ * whole models.
+ */
 
 export { type ModelDescription, readDescription } from './config.ts';
 export { type CheckpointCode, CheckpointError } from './errors.ts';
@@ -8,8 +11,15 @@ export {
   type ByteSource,
   filesFromBlobs,
   type ModelFiles,
+  type OutputFile,
   sourceFromBytes,
 } from './files.ts';
+export {
+  type ModelToWrite,
+  modelFiles,
+  type WriteModelOptions,
+  writeModelFolder,
+} from './modelWriter.ts';
 export type { SafetensorsHeader, TensorEntry } from './safetensors.ts';
 export { TensorSet } from './shards.ts';
 export { encodeSafetensors, TensorFile, type WritableTensor } from './tensorFile.ts';

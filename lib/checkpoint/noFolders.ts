@@ -11,3 +11,5 @@ const refuse = async (path: string): Promise<never> => {
 export const filesFromFolder = refuse;
 export const filesFromPath = refuse;
 export const openRegular = refuse;
+export const writeFolder = refuse;
+export const flushFolder = refuse;

@@ -1,10 +1,11 @@
-/** Checkpoint files on disk, for Node: opened inside one folder only, read by ranges. */
+/** Checkpoint files on disk, for Node: opened inside one folder only, read by ranges; and folders written whole. */
 
 import { constants } from 'node:fs';
-import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
+import { ConfigError } from '../../reference/errors.ts';
 import { CheckpointError } from './errors.ts';
-import { type ByteSource, type ModelFiles, shortRead } from './files.ts';
+import { type ByteSource, type ModelFiles, type OutputFile, shortRead } from './files.ts';
 
 /**
  * A folder of files. Only regular files inside it can be opened: no links, pipes or devices. In the Hugging
@@ -101,4 +102,83 @@ export async function openRegular(path: string, name = path): Promise<ByteSource
     },
     close: () => handle.close(),
   };
+}
+
+/**
+ * Writes a folder so that it is there whole or not at all: under a temporary name beside it, each file flushed
+ * to disk, then renamed. Makes the folders above it.
+ * @param overwrite whether a folder with a config.json may be there already: it is moved aside first, comes
+ *   back when the new one cannot take its place, and is deleted when that has. A kill between the two leaves
+ *   it as `.NAME.PID.old`.
+ * @returns bytes written.
+ * @throws ConfigError with code FolderExists for a path that is there and may not be replaced.
+ */
+export async function writeFolder(
+  folder: string,
+  files: readonly OutputFile[],
+  overwrite: boolean,
+): Promise<number> {
+  const path = resolve(folder);
+  const besides = (suffix: string) =>
+    join(dirname(path), `.${basename(path)}.${process.pid}.${suffix}`);
+  const [temporary, old] = [besides('part'), besides('old')];
+  const isThere = await isReplaceable(path, overwrite);
+  await mkdir(dirname(path), { recursive: true });
+  let bytes = 0;
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary);
+    for (const file of files) bytes += await writeFlushed(join(temporary, file.name), file);
+    await flushFolder(temporary);
+    if (isThere) await rename(path, old);
+    try {
+      await rename(temporary, path);
+    } catch (error) {
+      if (isThere) await rename(old, path);
+      throw error;
+    }
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  await flushFolder(dirname(path));
+  if (isThere) await rm(old, { recursive: true, force: true });
+  return bytes;
+}
+
+/** Whether there is something at a path, which then is a model's folder or an empty one, to be replaced. */
+async function isReplaceable(path: string, overwrite: boolean): Promise<boolean> {
+  const info = await lstat(path).catch(() => undefined);
+  if (!info) return false;
+  const refuse = (problem: string) => new ConfigError(`${path}: ${problem}`, 'FolderExists');
+  if (!overwrite) {
+    throw refuse('expected no such folder yet, got one; choose another, or say overwrite');
+  }
+  const names = info.isDirectory() ? await readdir(path) : undefined;
+  if (!names || (names.length > 0 && !names.includes('config.json'))) {
+    throw refuse('expected a model folder (with config.json) to overwrite, got something else');
+  }
+  return true;
+}
+
+async function writeFlushed(path: string, { pieces }: OutputFile): Promise<number> {
+  const file = await open(path, 'wx');
+  let bytes = 0;
+  try {
+    for (const piece of pieces()) {
+      await file.writeFile(piece);
+      bytes += piece.length;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return bytes;
+}
+
+/** A rename is on disk once its folder is; not every system lets a folder be flushed. */
+export async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
 }

@@ -76,38 +76,59 @@ export type WritableTensor =
   | Tensor
   | { readonly data: BigInt64Array; readonly shape: readonly number[] };
 
+/** A tensor of a file that is about to be written. */
+export interface TensorLayout {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
 /**
- * Tensors as the bytes of a safetensors file, sorted by name, header padded so that the data is aligned
- * to 8 bytes.
+ * What a safetensors file begins with, for tensors whose data follow in this order. Padded so that the data
+ * is aligned to 8 bytes.
  */
+export function safetensorsHeader(
+  layouts: readonly TensorLayout[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const header: [string, unknown][] = Object.keys(metadata).length
+    ? [['__metadata__', metadata]]
+    : [];
+  let offset = 0;
+  for (const { name, dtype, shape, byteLength } of layouts) {
+    header.push([name, { dtype, shape, data_offsets: [offset, offset + byteLength] }]);
+    offset += byteLength;
+  }
+  // written key by key: an object would reorder names that look like integers and lose "__proto__"
+  const json = `{${header.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
+  const text = new TextEncoder().encode(json);
+  const bytes = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - 8), true);
+  bytes.set(text, 8);
+  return bytes;
+}
+
+/** Tensors as the bytes of a safetensors file, sorted by name. */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, WritableTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const names = [...tensors.keys()].sort();
-  const header: [string, unknown][] = Object.keys(metadata).length
-    ? [['__metadata__', metadata]]
-    : [];
-  let offset = 0;
   const parts: Uint8Array[] = [];
-  for (const name of names) {
+  const layouts = names.map((name): TensorLayout => {
     const { data, shape } = tensors.get(name) as WritableTensor;
     const dtype =
       data instanceof Float64Array ? 'F64' : data instanceof Float32Array ? 'F32' : 'I64';
-    const end = offset + data.byteLength;
-    header.push([name, { dtype, shape, data_offsets: [offset, end] }]);
     parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    offset = end;
-  }
-  // written key by key: an object would reorder names that look like integers and lose "__proto__"
-  const json = `{${header.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
-  const text = new TextEncoder().encode(json);
-  const headerBytes = Math.ceil(text.length / 8) * 8;
-  const file = new Uint8Array(8 + headerBytes + offset);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  file.fill(0x20, 8, 8 + headerBytes);
-  file.set(text, 8);
-  let at = 8 + headerBytes;
+    return { name, dtype, shape, byteLength: data.byteLength };
+  });
+  const header = safetensorsHeader(layouts, metadata);
+  const file = new Uint8Array(
+    layouts.reduce((size, { byteLength }) => size + byteLength, header.length),
+  );
+  file.set(header);
+  let at = header.length;
   for (const part of parts) {
     file.set(part, at);
     at += part.length;

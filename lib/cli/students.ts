@@ -2,6 +2,7 @@
 
 import type { LayerConfig, MixerConfig, ModelConfig } from '../../reference/config.ts';
 import { ConfigError } from '../../reference/errors.ts';
+import { studentMixer } from '../distil/studentConfig.ts';
 
 /** A student's name and config. */
 export interface Student {
@@ -20,39 +21,15 @@ export function studentsOf(teacher: ModelConfig): Student[] {
   if (attention?.mixer.kind !== 'attention') {
     throw new ConfigError('students: expected a model with attention layers');
   }
-  const { nHeads, nKvHeads, headDim } = attention.mixer;
-  const dInner = nHeads * headDim;
-  const dtRank = Math.ceil(teacher.dModel / 16);
-  const llamba: MixerConfig = {
-    kind: 'discreteMamba2',
-    nHeads,
-    headDim,
-    nGroups: nHeads,
-    dState: headDim,
-    dConv: 4,
-    activation: 'identity',
-    hasBias: false,
-    hasConvBias: true,
-  };
-  const inLlama: MixerConfig = {
-    kind: 'mambaInLlama',
-    dInner,
-    dXb: nKvHeads * headDim,
-    dState: 16,
-    dConv: 4,
-    dtRank,
-    repeatsBeforeConv: true,
-    hasXBias: false,
-    hasZBias: false,
-    hasOutBias: false,
-    hasConvBias: true,
-  };
+  const { dModel } = teacher;
+  const llamba = studentMixer('llamba', attention.mixer, dModel);
+  const inLlama = studentMixer('mambaInLlama', attention.mixer, dModel);
   const mamba: MixerConfig = {
     kind: 'mamba',
-    dInner: 2 * teacher.dModel,
+    dInner: 2 * dModel,
     dState: 16,
     dConv: 4,
-    dtRank,
+    dtRank: Math.ceil(dModel / 16),
     hasBias: false,
     hasConvBias: true,
   };

@@ -1,0 +1,10 @@
+/** From a Transformer to a recurrent model: students that begin with what a teacher's attention has learned. */
+
+export { namedWeights } from '../plan/weights.ts';
+export { type InitOptions, initFromAttention, type ModelWithWeights } from './initFromAttention.ts';
+export {
+  STUDENT_KINDS,
+  type StudentKind,
+  type StudentOptions,
+  studentConfig,
+} from './studentConfig.ts';
