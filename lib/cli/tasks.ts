@@ -3,12 +3,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { createTask, TASKS } from '../tasks/catalogue.ts';
 import { checkPlace } from '../tasks/draws.ts';
 import { checkSplit, SPLITS } from '../tasks/split.ts';
 import { tokenizerJson } from '../tasks/vocabulary.ts';
 import type { Context } from './context.ts';
-import { writeAtomically } from './files.ts';
 import { parseInteger } from './options.ts';
 import { formatCount } from './terminal.ts';
 
