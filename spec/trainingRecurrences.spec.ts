@@ -15,6 +15,7 @@ import { hasRelaxed, Kernels, type Simd } from '../backends/wasm/kernels.ts';
 import { type Buffer, TrainingMemory } from '../backends/wasm/training/device.ts';
 import { recurrenceOps } from '../backends/wasm/training/recurrences.ts';
 import { ShapeError } from '../reference/errors.ts';
+import type { Tensor } from '../reference/tensor.ts';
 import { RUNS, SEED } from './support.ts';
 import { CASES, type Case, type Drawn, GRADIENT_CASES, type OpName } from './trainingCases.ts';
 
@@ -124,6 +125,37 @@ it.each(GRADIENT_CASES)(
     }
     expect(all[1]).toEqual(all[0]);
     expect(all[2]).toEqual(all[0]);
+  },
+);
+
+it.each(['selectiveScan', 'ssd', 'discreteSsd'] as const)(
+  '%s: what is no number stays in its sequence and its group',
+  async (op) => {
+    const device = await start('plain', 1);
+    const sizes = { batch: 2, seqlen: 3, channels: 5, headsPerGroup: 1, nGroups: 2, dState: 5 };
+    const one = CASES[op]({
+      ...sizes,
+      ...{ seed: 1, dConv: 1, isSilu: true, hasOptional: true, wanted: -1 },
+    });
+    const clean = runOn(device, op, one);
+    // the last group of the first sequence
+    const poisoned = (t: Tensor): Tensor => {
+      const isRow = t.shape.length === 2 && t.shape[0] === 6;
+      const width = t.shape[1];
+      const isOut = (i: number) => isRow && i < 3 * width && i % width >= width / 2;
+      return { ...t, data: t.data.map((x, i) => (isOut(i) ? Number.NaN : x)) };
+    };
+    const inputs = Object.fromEntries(Object.entries(one.inputs).map(([k, t]) => [k, poisoned(t)]));
+    const got = runOn(device, op, { ...one, inputs, dy: poisoned(one.dy) });
+    await device.close();
+    for (const name of Object.keys(got).filter((name) => got[name].length % 6 === 0)) {
+      const width = got[name].length / 6;
+      got[name].forEach((x, i) => {
+        const isOut = i < 3 * width && i % width >= width / 2;
+        expect(Number.isNaN(x), `${name}[${i}]`).toBe(isOut);
+        if (!isOut) expect(x).toBe(clean[name][i]);
+      });
+    }
   },
 );
 
