@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { SelscanError } from '../../reference/errors.ts';
 import type { Context } from './context.ts';
 import { addDemo } from './demo.ts';
+import { addDistil } from './distil.ts';
 import { addExplain } from './explain.ts';
 import { addGenerate } from './generate.ts';
 import { addInspect } from './inspect.ts';
@@ -13,6 +14,7 @@ import { packageVersion } from './packageVersion.ts';
 import { addScore } from './score.ts';
 import { addTasks } from './tasks.ts';
 import { errorLine, isExpected, processTerminal } from './terminal.ts';
+import { addTrain } from './train.ts';
 import { addVerify } from './verify.ts';
 
 function createProgram(context: Context): Command {
@@ -26,7 +28,8 @@ function createProgram(context: Context): Command {
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
-  const add = [...decoding, ...checking, addTasks, addDemo];
+  const training = [addTasks, addTrain, addDistil];
+  const add = [...decoding, ...checking, ...training, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });

@@ -1,0 +1,153 @@
+/** What `train` and `distil` share: progress, the model that they write, and how good it is. */
+
+import { stat } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import { ConfigError } from '../../reference/errors.ts';
+import { createModel } from '../../reference/model.ts';
+import { writeAtomically } from '../checkpoint/atomicFile.ts';
+import { modelFiles, writeModelFolder } from '../checkpoint/modelWriter.ts';
+import type { ModelWithWeights } from '../distil/initFromAttention.ts';
+import { loadModel } from '../loadModel.ts';
+import { tokenizerJson } from '../tasks/vocabulary.ts';
+import { type Accuracy, evaluate, TASK_TOKENS } from '../train/evaluate.ts';
+import type { TrainProgress } from '../train/loop.ts';
+import type { LossCurve } from '../train/savedRun.ts';
+import type { Context } from './context.ts';
+import { parseInteger } from './options.ts';
+import { formatCount, type Terminal } from './terminal.ts';
+
+export interface TrainingFlags {
+  recipe: string;
+  out: string;
+  run?: string;
+  backend: string;
+  threads?: number;
+  evaluate: number;
+  samples: number;
+  overwrite?: boolean;
+  json?: boolean;
+}
+
+/** The options of both commands. */
+export function trainingOptions(command: Command): Command {
+  return command
+    .requiredOption('--recipe <file>', 'JSON object that makes the run; see docs/training.md')
+    .requiredOption('--out <dir>', 'folder that is written for the model')
+    .option('--run <dir>', 'where the run is saved every minute and goes on from; default OUT.run')
+    .addOption(new Option('--backend <name>', 'what computes: wasm or reference').default('wasm'))
+    .option('--threads <n>', 'threads that compute', parseInteger)
+    .option('--evaluate <n>', 'unseen problems to solve at the end; 0 for none', parseInteger, 200)
+    .option('--samples <n>', 'chains of each of them by chance', parseInteger, 16)
+    .option('--overwrite', 'replace the model folder if there is one')
+    .option('--json', 'JSON lines: progress, then the result');
+}
+
+export const runFolder = ({ run, out }: TrainingFlags) => run ?? `${out.replace(/\/+$/, '')}.run`;
+
+/** Tells of a run: a line on stderr every few seconds, or JSON lines. */
+export function tellProgress({ terminal }: Context, json?: boolean) {
+  let last = 0;
+  return (stage: string, progress: TrainProgress): void => {
+    const { step, steps, loss, tokens, seconds, secondsLeft, learningRate, gradientNorm } =
+      progress;
+    const now = performance.now();
+    if (now - last < 5_000 && step !== steps) return;
+    last = now;
+    if (json) {
+      const numbers = { step, steps, loss, learningRate, gradientNorm, tokens, seconds };
+      terminal.out(`${JSON.stringify({ progress: { stage, ...numbers, secondsLeft } })}\n`);
+      return;
+    }
+    const speed = formatCount(Math.round(tokens / seconds));
+    terminal.err(
+      `${stage}: step ${step} of ${steps}, loss ${loss.toFixed(4)}, ${speed} tokens/s, ` +
+        `${minutes(secondsLeft)} left\n`,
+    );
+  };
+}
+
+const minutes = (seconds: number) =>
+  seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+
+/** @throws UnsupportedError or ConfigError, before any training, for a model that could not be written at the end. */
+export async function expectWritable(
+  { out, overwrite }: TrainingFlags,
+  { config, weights }: ModelWithWeights,
+): Promise<void> {
+  await modelFiles({ config, weights, ...TASK_TOKENS });
+  const isThere = await stat(out).then(
+    () => true,
+    () => false,
+  );
+  if (isThere && !overwrite) {
+    throw new ConfigError(
+      `out: expected a folder that is not there yet, found ${out}; take another, or --overwrite`,
+      'FolderExists',
+    );
+  }
+}
+
+/** Writes the model and its loss curves, and solves problems with it. */
+export async function finish(
+  flags: TrainingFlags,
+  { terminal, signal }: Context,
+  made: ModelWithWeights & { curves: ReadonlyMap<string, LossCurve>; seconds: number },
+  recipe: { tasks: readonly string[]; seqlen: number; seed: number },
+): Promise<void> {
+  const { config, weights, curves, seconds } = made;
+  createModel(config, weights, 'float32');
+  const tokenizer = new TextEncoder().encode(tokenizerJson());
+  const model = { config, weights, tokenizer, ...TASK_TOKENS };
+  const { overwrite } = flags;
+  const card = (accuracy?: Accuracy) => cardOf(recipe, seconds, accuracy);
+  await writeModelFolder(flags.out, { ...model, card: card(), ...(overwrite && { overwrite }) });
+  const lines = [...curves].flatMap(([stage, curve]) =>
+    curve.map(([step, loss]) => `${stage},${step},${loss}`),
+  );
+  const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
+  await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
+  let accuracy: Accuracy | undefined;
+  if (flags.evaluate > 0) {
+    accuracy = await evaluate(await loadModel(flags.out, { precision: 'float32' }), {
+      ...{ tasks: recipe.tasks, problems: flags.evaluate, samples: flags.samples },
+      ...{ maxTokens: recipe.seqlen, seed: recipe.seed + 1, signal },
+    });
+    await writeModelFolder(flags.out, { ...model, card: card(accuracy), overwrite: true });
+  }
+  tell(terminal, flags, seconds, accuracy);
+}
+
+function tell(
+  terminal: Terminal,
+  { out, json }: TrainingFlags,
+  seconds: number,
+  accuracy?: Accuracy,
+): void {
+  if (json) {
+    terminal.out(`${JSON.stringify({ result: { out, seconds, ...accuracy } })}\n`);
+    return;
+  }
+  terminal.out(`${out} written after ${minutes(seconds)} of training\n`);
+  if (accuracy) terminal.out(`${sentenceOf(accuracy)}\n`);
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+function sentenceOf({ problems, greedy, greedyError, mean, coverage, samples }: Accuracy): string {
+  return (
+    `of ${problems} unseen problems ${percent(greedy)} (± ${(100 * greedyError).toFixed(1)}) are solved greedily, ` +
+    `${percent(mean)} by a chain at temperature 1, ${percent(coverage)} by any of ${samples}`
+  );
+}
+
+function cardOf(recipe: object, seconds: number, accuracy?: Accuracy): string {
+  const { tasks } = recipe as { tasks: readonly string[] };
+  return [
+    `# A model of ${tasks.join(' and ')}`,
+    'Trained by selscan on generated problems (`selscan tasks`), nothing else. Made by this recipe:',
+    `\`\`\`json\n${JSON.stringify(recipe, null, 2)}\n\`\`\``,
+    `Training took ${minutes(seconds)}.`,
+    ...(accuracy ? [`Measured: ${sentenceOf(accuracy)}.`] : []),
+    '',
+  ].join('\n\n');
+}

@@ -1,0 +1,124 @@
+/** Recipes: everything that makes a run, in one JSON object of a few lines. */
+
+import { readFile } from 'node:fs/promises';
+import { ConfigError } from '../../reference/errors.ts';
+import type { StageName } from '../distil/stages.ts';
+import type { StudentKind } from '../distil/studentConfig.ts';
+import type { OptimiserOptions } from './optimiser.ts';
+import type { Schedule } from './schedule.ts';
+import type { TaskName } from './taskData.ts';
+
+/** What teachers and students have in common. */
+interface Recipe {
+  readonly tasks: readonly TaskName[];
+  readonly seed: number;
+  readonly batch: number;
+  readonly seqlen: number;
+}
+
+export type TrainRecipe = Recipe &
+  Schedule &
+  OptimiserOptions & {
+    readonly steps: number;
+    readonly model: {
+      readonly dModel: number;
+      readonly layers: number;
+      readonly nHeads: number;
+      readonly nKvHeads?: number;
+      readonly dHidden?: number;
+    };
+  };
+
+export interface StageRecipe extends Schedule, OptimiserOptions {
+  readonly stage: StageName;
+  readonly steps: number;
+}
+
+export type DistilRecipe = Recipe & {
+  readonly kind: StudentKind;
+  readonly keptAttention?: readonly number[];
+  readonly variant?: 'attention' | 'random';
+  readonly stages: readonly StageRecipe[];
+};
+
+const COMMON = ['tasks', 'seed', 'batch', 'seqlen'];
+const SCHEDULE = ['learningRate', 'warmUp', 'shape', 'decay', 'least'];
+const OPTIMISER = ['betas', 'eps', 'weightDecay', 'clip'];
+const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
+
+/** A recipe for `selscan train`. @throws ConfigError with code Recipe naming what is wrong. */
+export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
+  const recipe = await readObject(path);
+  const needed = [...COMMON, 'steps', 'learningRate', 'model'];
+  expectKeys(path, recipe, needed, [...SCHEDULE, ...OPTIMISER]);
+  expectCommon(path, recipe);
+  const model = expectObject(path, 'model', recipe.model);
+  expectKeys(`${path}: model`, model, ['dModel', 'layers', 'nHeads'], MODEL);
+  return recipe as unknown as TrainRecipe;
+}
+
+/** A recipe for `selscan distil`. @throws ConfigError with code Recipe naming what is wrong. */
+export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
+  const recipe = await readObject(path);
+  expectKeys(path, recipe, [...COMMON, 'kind', 'stages'], ['keptAttention', 'variant']);
+  expectCommon(path, recipe);
+  if (!Array.isArray(recipe.stages) || recipe.stages.length === 0) {
+    throw wrong(path, 'stages: expected a list of at least one stage');
+  }
+  recipe.stages.forEach((stage, i) => {
+    const own = expectObject(path, `stages[${i}]`, stage);
+    const place = `${path}: stages[${i}]`;
+    expectKeys(place, own, ['stage', 'steps', 'learningRate'], [...SCHEDULE, ...OPTIMISER]);
+  });
+  return recipe as unknown as DistilRecipe;
+}
+
+async function readObject(path: string): Promise<Record<string, unknown>> {
+  const text = await readFile(path, 'utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw wrong(path, `expected JSON, ${error instanceof Error ? error.message : error}`);
+  }
+  return expectObject(path, 'recipe', value);
+}
+
+function expectObject(path: string, name: string, value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw wrong(path, `${name}: expected an object { … }, got ${JSON.stringify(value)}`);
+}
+
+function expectKeys(
+  place: string,
+  object: Record<string, unknown>,
+  needed: readonly string[],
+  optional: readonly string[],
+): void {
+  const known = [...needed, ...optional];
+  const unknown = Object.keys(object).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw wrong(place, `expected ${[...new Set(known)].join(', ')}, got ${unknown}`);
+  }
+  const missing = needed.find((key) => !(key in object));
+  if (missing !== undefined) throw wrong(place, `expected ${missing}, found none`);
+}
+
+function expectCommon(path: string, recipe: Record<string, unknown>): void {
+  const { tasks, seed, batch, seqlen } = recipe;
+  if (!Array.isArray(tasks) || !tasks.every((task) => typeof task === 'string')) {
+    throw wrong(path, `tasks: expected a list of names, got ${JSON.stringify(tasks)}`);
+  }
+  for (const [name, value] of Object.entries({ batch, seqlen })) {
+    if (!Number.isInteger(value) || (value as number) < 1) {
+      throw wrong(path, `${name}: expected a whole number ≥ 1, got ${JSON.stringify(value)}`);
+    }
+  }
+  if (!Number.isSafeInteger(seed) || (seed as number) < 0) {
+    throw wrong(path, `seed: expected a whole number ≥ 0, got ${JSON.stringify(seed)}`);
+  }
+}
+
+const wrong = (place: string, problem: string) => new ConfigError(`${place}: ${problem}`, 'Recipe');

@@ -1,0 +1,49 @@
+/** Batches of tasks' problems: prompts to be read, chains to be learned. */
+
+import { ConfigError } from '../../reference/errors.ts';
+import { createTask } from '../tasks/catalogue.ts';
+import type { Content, Task } from '../tasks/task.ts';
+import { encodeText, SPECIAL_IDS } from '../tasks/vocabulary.ts';
+import { type Batch, batchOf, type Example } from './batches.ts';
+
+/** A task's name, with a preset after a colon where it is not the usual one: `listops-cot:small`. */
+export type TaskName = string;
+
+export interface TaskDataOptions {
+  /** Rows take turns among them. */
+  readonly tasks: readonly TaskName[];
+  /** Sequences of a batch. */
+  readonly batch: number;
+  /** Tokens of a sequence, at least those of the longest example less one. */
+  readonly seqlen: number;
+  readonly seed: number;
+}
+
+/** Tasks by their names. @throws ConfigError for a task or a preset that does not exist. */
+export function tasksNamed(names: readonly TaskName[]): Task[] {
+  if (names.length === 0) throw new ConfigError('tasks: expected at least one, got none');
+  return names.map((name) => {
+    const [task, preset] = name.split(':');
+    return createTask(task, preset);
+  });
+}
+
+/** A problem as tokens: begin, prompt, chain, end; learned from the chain on. */
+export function exampleOf({ prompt, chain }: Content): Example {
+  const asked = [SPECIAL_IDS.bos, ...encodeText(prompt)];
+  const tokens = [...asked, ...encodeText(chain), SPECIAL_IDS.eos];
+  return { tokens, learnFrom: asked.length };
+}
+
+/** The batch of each step, counted from 1: problems of the training split that no other step has. */
+export function taskBatches(options: TaskDataOptions): (step: number) => Batch {
+  const { batch, seqlen, seed } = options;
+  const tasks = tasksNamed(options.tasks);
+  return (step) => {
+    const examples = Array.from({ length: batch }, (_, row) => {
+      const task = tasks[row % tasks.length];
+      return exampleOf(task.problem(seed, (step - 1) * batch + row, 'train'));
+    });
+    return batchOf(examples, seqlen, SPECIAL_IDS.pad);
+  };
+}
