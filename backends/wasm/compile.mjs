@@ -16,7 +16,9 @@ const builds = ['plain', 'relaxed'].flatMap((simd) =>
 );
 
 const sources = [
-  ...readdirSync(join(here, 'assembly'), { recursive: true }).map((name) => join(here, 'assembly', name)),
+  ...readdirSync(join(here, 'assembly'), { recursive: true }).map((name) =>
+    join(here, 'assembly', name),
+  ),
   join(here, 'abi.ts'),
   ...['Layers', 'Recurrences', 'Attention'].map((name) => join(here, `training/abi${name}.ts`)),
   fileURLToPath(import.meta.url),
