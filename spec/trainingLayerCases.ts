@@ -80,8 +80,9 @@ export function linearCase(
   rows = sizes.upTo(70),
   dIn = sizes.upTo(20),
   dOut = sizes.upTo(20),
+  hasBias = sizes.isSo(),
 ): Case {
-  const bias = sizes.isSo() ? sizes.tensor(dOut) : undefined;
+  const bias = hasBias ? sizes.tensor(dOut) : undefined;
   const input = { x: sizes.tensor(rows, dIn), weight: sizes.tensor(dOut, dIn), bias };
   const dy = sizes.tensor(rows, dOut);
   const [X, W, D] = [input.x.data, input.weight.data, dy.data].map(exact);

@@ -10,9 +10,9 @@ import { Workspace } from './workspace.ts';
 /** Most rows that a thread interleaves at a time: with all of a panel's they stay in its cache. */
 const BLOCK_ROWS = 64;
 /** Rows of x and dy that are multiplied with each other at a time. */
-const DEPTH = 256;
+const DEPTH = 512;
 /** Tiles of four outputs that a thread multiplies with all panels before it goes on. */
-const GROUP_TILES = 16;
+const GROUP_TILES = 8;
 /** Bytes of four rows of a panel. */
 const TILE_BYTES = 128;
 
