@@ -73,7 +73,7 @@ export class Watched {
   /** Fails where anything has changed that had to stay. */
   expectUntouched(): void {
     for (const { buffer, behind, data } of this.#watched) {
-      if (data) expect(this.#memory.read(buffer), 'inputs').toEqual(data);
+      if (data) expectSameBits([{ input: data }, { input: this.#memory.read(buffer) }]);
       expect(this.#between(buffer), 'columns beyond the width').toEqual([]);
       expect(this.#behind(buffer), 'what lies behind').toEqual(behind);
     }
@@ -103,6 +103,19 @@ export const read = (memory: TrainingMemory, named: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(named).map(([name, buffer]) => [name, memory.read(own(buffer as Buffer))]),
   );
+
+/** Fails where any bit differs between what teams made. */
+export function expectSameBits([one, ...others]: readonly Record<string, Float32Array>[]): void {
+  const bitsOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+    Buffer.from(buffer, byteOffset, byteLength);
+  for (const other of others) {
+    expect(Object.keys(other)).toEqual(Object.keys(one));
+    for (const [name, values] of Object.entries(other)) {
+      const isSame = bitsOf(values).equals(bitsOf(one[name]));
+      expect(isSame, `${name} has the same bits`).toBe(true);
+    }
+  }
+}
 
 /** Fails where a number is further from what it must be than its bound; NaN always is. */
 export function expectWithin(
