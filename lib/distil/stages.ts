@@ -113,25 +113,31 @@ function matrices(
     const { streams, insides } = teacherStreams(input, tape, teacher, batch);
     const losses: Numbers[] = [];
     for (const i of converted) {
-      const onInside = (_: number, own: Inside) => {
-        const target = insides[i];
-        if (own.kind !== 'discrete' || target.kind !== 'attention') {
-          throw new UnsupportedError(
-            'stage matrices: expected a Llamba student of an attention; leave this stage out for other students',
-          );
-        }
-        const { kind: _kind, ...parts } = own;
-        const x = tape.apply('mixerMatrix', { ...parts, seqlen });
-        const { q, k, kind: _other, ...heads } = target;
-        const attention = { q: q.value, k: k.value, ...heads, seqlen };
-        const matrix = tape.constant(tape.device.ops.attentionMatrix(attention));
-        losses.push(tape.loss('matrixDistance', { x, target: matrix, seqlen }));
+      let own: Inside | undefined;
+      const onInside = (_: number, inside: Inside) => {
+        own = inside;
       };
       const layer = input.student.config.layers[i];
       layerOnTape({ tape, parameters, seqlen, onInside }, layer, i, streams[i]);
+      losses.push(matrixLoss(tape, own, insides[i], seqlen));
     }
     return { loss: total(tape, losses), tokens: batch.tokens.length };
   };
+}
+
+/** How far a layer's matrix is from its teacher's attention. */
+function matrixLoss(tape: Tape, own: Inside | undefined, target: Inside, seqlen: number): Numbers {
+  if (own?.kind !== 'discrete' || target.kind !== 'attention') {
+    throw new UnsupportedError(
+      'stage matrices: expected a Llamba student of an attention; leave this stage out for other students',
+    );
+  }
+  const { kind: _kind, ...parts } = own;
+  const x = tape.apply('mixerMatrix', { ...parts, seqlen });
+  const { q, k, kind: _other, ...heads } = target;
+  const { ops } = tape.device;
+  const attention = ops.attentionMatrix({ q: q.value, k: k.value, ...heads, seqlen });
+  return tape.loss('matrixDistance', { x, target: tape.constant(attention), seqlen });
 }
 
 function hidden(
