@@ -8,3 +8,11 @@ export {
   type StudentOptions,
   studentConfig,
 } from './studentConfig.ts';
+export { type DistilOptions, type DistilResult, distil } from './distil.ts';
+export {
+  plain,
+  STAGES,
+  type StageInput,
+  type StageName,
+  stageOf,
+} from './stages.ts';

@@ -1,0 +1,92 @@
+/** train, distil and what their models are good for, as a user runs them. */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { selscan, temporaryFolder } from './support.ts';
+
+const folder = temporaryFolder();
+const at = (name: string) => join(folder, name);
+const write = (name: string, value: unknown) => {
+  writeFileSync(at(name), typeof value === 'string' ? value : JSON.stringify(value));
+  return at(name);
+};
+
+const common = { tasks: ['listops-cot:tiny'], seed: 1, batch: 8, seqlen: 52 };
+const model = { dModel: 32, layers: 2, nHeads: 2, nKvHeads: 1 };
+const teacher = { ...common, steps: 12, learningRate: 0.003, model };
+const stage = (name: string) => ({ stage: name, steps: 3, learningRate: 0.002 });
+const student = {
+  ...{ ...common, kind: 'llamba' },
+  stages: ['matrices', 'hidden', 'forward', 'sft'].map(stage),
+};
+const brief = ['--evaluate', '4', '--samples', '2'];
+
+describe('selscan train', () => {
+  beforeAll(async () => {
+    const recipe = write('teacher.json', teacher);
+    const made = await selscan(['train', '--recipe', recipe, '--out', at('teacher'), ...brief]);
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.out).toMatch(/^\S+ written after \d+ s of training\nof 4 unseen problems/);
+    expect(made.err).toMatch(/train: step 12 of 12, loss \d/);
+  });
+
+  it('writes a model folder that other commands take', async () => {
+    const card = readFileSync(join(at('teacher'), 'README.md'), 'utf8');
+    expect(card).toContain('listops-cot:tiny');
+    expect(card).toMatch(/Measured: of 4 unseen problems/);
+    const prompt = ['--prompt', '[MAX 1 2 ]', '--max-tokens', '3'];
+    const told = await selscan(['generate', '--model', at('teacher'), ...prompt, '--json']);
+    expect(told.code).toBe(0);
+    expect(JSON.parse(told.out.split('\n')[0]).tokens).toHaveLength(3);
+    const inspected = await selscan(['inspect', at('teacher'), '--json']);
+    expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family: 'llama' });
+    expect(readFileSync(at('teacher.run/loss.csv'), 'utf8').split('\n')).toHaveLength(14);
+  });
+
+  it.each([
+    ['llamba', 'llamba', {}],
+    ['mambaInLlama2', 'mambainllama2', { keptAttention: [1] }],
+  ])('distil makes a %s student of it', async (kind, family, more) => {
+    const stages = kind === 'llamba' ? student.stages : [stage('reverse')];
+    const recipe = write(`${kind}.json`, { ...student, kind, ...more, stages });
+    const made = await selscan([
+      ...['distil', '--teacher', at('teacher'), '--recipe', recipe, '--out', at(kind)],
+      ...[...brief, '--json'],
+    ]);
+    expect(made).toMatchObject({ code: 0, err: '' });
+    const lines = made.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.at(-1).result).toMatchObject({ problems: 4, samples: 2 });
+    expect(lines[0].progress.steps).toBe(3);
+    const inspected = await selscan(['inspect', at(kind), '--json']);
+    expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family });
+  });
+
+  it.each([
+    ['a folder that is there', teacher, 'teacher', /FolderExists: .* or --overwrite\n$/],
+    ['a key that nobody knows', { ...teacher, learningrate: 1 }, 'x', /got learningrate\n$/],
+    ['a key that is missing', common, 'x', /expected steps, found none\n$/],
+    ['no JSON', '{', 'x', /Recipe: .*expected JSON/],
+    ['a task that there is not', { ...teacher, tasks: ['sums'] }, 'x', /task: expected one of/],
+    ['a seqlen too short', { ...teacher, seqlen: 9 }, 'x', /ExampleLength: .*larger seqlen\n$/],
+    ['odd heads', { ...teacher, model: { ...model, nHeads: 3 } }, 'x', /dModel: expected an even/],
+  ])('refuses %s in one line, before anything is trained', async (name, recipe, out, message) => {
+    const path = write(`${name}.json`, recipe);
+    const refused = await selscan(['train', '--recipe', path, '--out', at(out)]);
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toMatch(message);
+    expect(refused.err.split('\n')).toHaveLength(2);
+    expect(existsSync(at('x'))).toBe(false);
+  });
+
+  it('distil refuses what no layout can hold, before anything is trained', async () => {
+    const recipe = write('mixed.json', { ...student, keptAttention: [0] });
+    const command = ['distil', '--teacher', at('teacher'), '--recipe', recipe, '--out', at('y')];
+    const refused = await selscan(command);
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toMatch(/^error UnsupportedModel: /);
+  });
+});
