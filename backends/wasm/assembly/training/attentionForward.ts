@@ -2,6 +2,9 @@
  * Causal softmax attention over whole sequences. An item is a key/value head of a sequence with all its query heads.
  * Eight queries are taken together, side by side in two vectors, against all keys that any of them sees: scores, weights
  * and reads are each a sum in one order. For the gradient, the largest score and 1/Σ of every query are kept.
+ *
+ * Keys behind a query have the weight 0: a later token changes nothing, except that NaN or ∞ in its value reaches the
+ * other queries of its eight.
  */
 
 import { expNegative4 } from '../elementary';

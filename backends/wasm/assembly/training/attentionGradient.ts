@@ -35,7 +35,7 @@ let weights: usize = 0; // P of a block, [query][key]
 let slopes: usize = 0; // dP, then dS of a block, [query][key]
 let slopeFours: usize = 0; // dS of a block, [four queries][key][4]
 
-/** Where the copies of a thread lie, from its scratch on: see scratchOf in attention.ts. */
+/** Where the copies of a thread lie, from its scratch on: as many bytes as attention.ts gives it. */
 function place(scratch: usize, headDim: u32): void {
   wide = paddedBytes(headDim);
   const size = <usize>tokens * wide;

@@ -36,7 +36,7 @@ let slopes: usize = 0; // dG of a block, [t][s]
 let slopeFours: usize = 0; // the same, [four t][s][4]
 let eight: usize = 0; // dG∘G of a tile, [s][4]
 
-/** Where the copies of a thread lie, from its scratch on: see scratchOf in mixerMatrix.ts. */
+/** Where the copies of a thread lie, from its scratch on: as many bytes as mixerMatrix.ts gives it. */
 function place(scratch: usize, dState: u32): void {
   wide = paddedBytes(dState);
   const size = <usize>tokens * wide;
