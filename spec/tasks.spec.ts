@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTask, SPLITS, stepsOf, TASKS, type Task } from '../lib/tasks/index.ts';
+import { answerOf, createTask, SPLITS, stepsOf, TASKS, type Task } from '../lib/tasks/index.ts';
 import { hashOf } from '../lib/tasks/split.ts';
 import { path, RUNS, SEED } from './support.ts';
 
@@ -231,6 +231,18 @@ describe('hostile texts', () => {
       { seed: SEED, numRuns: 4 * RUNS },
     );
   });
+});
+
+it.each([
+  ['# 9', '9'],
+  ['MIN 4 7 = 4 ;\n# 4  7', '4 7'],
+  ['9', undefined],
+  ['9 #', undefined],
+  ['#9', undefined],
+  ['# 8 # 9', undefined],
+  ['# # 9', undefined],
+])('the answer of %j is %j', (text, answer) => {
+  expect(answerOf(text)).toBe(answer);
 });
 
 describe('bad options', () => {
