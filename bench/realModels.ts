@@ -74,9 +74,13 @@ function hybridOf(
 }
 
 const real = (layers: number): Size => ({ dModel: 768, vocab: VOCABULARY, layers });
+const small = (layers: number): Size => ({ dModel: 192, vocab: 320, layers });
 const tiny = (layers: number): Size => ({ dModel: 64, vocab: 320, layers });
 
-/** About 129 million parameters each; the tiny ones are wired alike, to try things on. */
+/**
+ * About 129 million parameters each; the small ones about 3 million, as models that are trained here, for runs that take
+ * hours with the others; the tiny ones are wired alike, to try things on.
+ */
 export const REAL_MODELS: Record<string, ModelConfig> = {
   mamba: repeated(real(24), () => ({ norm, mixer: mambaOf(768, 48) })),
   mamba2: repeated(real(24), () => ({ norm, mixer: mamba2Of(768, 64, 128) })),
@@ -85,6 +89,8 @@ export const REAL_MODELS: Record<string, ModelConfig> = {
     dHidden: 896,
     every: 8,
   }),
+  'small-mamba': repeated(small(12), () => ({ norm, mixer: mambaOf(192, 12) })),
+  'small-transformer': llamaOf(small(8), attentionOf(6, 2, 32), 448),
   'tiny-mamba': repeated(tiny(2), () => ({ norm, mixer: mambaOf(64, 4) })),
   'tiny-mamba2': repeated(tiny(2), () => ({ norm, mixer: mamba2Of(64, 16, 32) })),
   'tiny-transformer': llamaOf(tiny(2), attentionOf(4, 2, 16), 128),

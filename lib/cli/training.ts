@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { createModel } from '../../reference/model.ts';
 import { writeAtomically } from '../checkpoint/atomicFile.ts';
+import type { WrittenDtype } from '../checkpoint/dtypes.ts';
 import { modelFiles, writeModelFolder } from '../checkpoint/modelWriter.ts';
 import type { ModelWithWeights } from '../distil/initFromAttention.ts';
 import { loadModel } from '../loadModel.ts';
@@ -24,6 +25,7 @@ export interface TrainingFlags {
   threads?: number;
   evaluate: number;
   samples: number;
+  dtype: WrittenDtype;
   overwrite?: boolean;
   json?: boolean;
 }
@@ -38,6 +40,11 @@ export function trainingOptions(command: Command): Command {
     .option('--threads <n>', 'threads that compute', parseInteger)
     .option('--evaluate <n>', 'unseen problems to solve at the end; 0 for none', parseInteger, 200)
     .option('--samples <n>', 'chains of each of them by chance', parseInteger, 16)
+    .addOption(
+      new Option('--dtype <dtype>', 'how the weights are written')
+        .choices(['F32', 'BF16'])
+        .default('F32'),
+    )
     .option('--overwrite', 'replace the model folder if there is one')
     .option('--json', 'JSON lines: progress, then the result');
 }
@@ -97,8 +104,8 @@ export async function finish(
   const { config, weights, curves, seconds } = made;
   createModel(config, weights, 'float32');
   const tokenizer = new TextEncoder().encode(tokenizerJson());
-  const model = { config, weights, tokenizer, ...TASK_TOKENS };
-  const { overwrite } = flags;
+  const { dtype, overwrite } = flags;
+  const model = { config, weights, tokenizer, dtype, ...TASK_TOKENS };
   const card = (accuracy?: Accuracy) => cardOf(recipe, seconds, accuracy);
   await writeModelFolder(flags.out, { ...model, card: card(), ...(overwrite && { overwrite }) });
   const lines = [...curves].flatMap(([stage, curve]) =>
