@@ -264,8 +264,10 @@ export interface TrainingOps {
 export interface TrainingDevice {
   readonly name: string;
   readonly ops: TrainingOps;
-  /** Numbers that stay until the device is closed: parameters, and what an optimiser keeps. Zero without data. */
+  /** Numbers that stay until they are freed: parameters, and what an optimiser keeps. Zero without data. */
   keep(shape: readonly number[], data?: ArrayLike<number>): Numbers;
+  /** Gives back numbers that were kept. Nothing may use them afterwards. */
+  free(kept: Numbers): void;
   /** Zeros that live until `reset`: gradients. */
   zeros(shape: readonly number[]): Numbers;
   /** Frees everything that is not kept. */

@@ -130,7 +130,7 @@ describe('a stage', () => {
     stage: StageName,
     student: { config: typeof config; weights: typeof weights },
   ) {
-    const { objective, isTrained } = stageOf(stage, { device, teacher, student, batch });
+    const { objective, isTrained, free } = stageOf(stage, { device, teacher, student, batch });
     const parameters = new ParameterSet(device, student.weights, isTrained);
     const variables = parameters.variables();
     const tape = new Tape(device);
@@ -141,6 +141,8 @@ describe('a stage', () => {
     const norm = Math.sqrt(device.read(device.ops.sumOfSquares(gradients))[0]);
     const trained = [...variables].filter(([, { gradient }]) => gradient).map(([name]) => name);
     device.reset();
+    parameters.free();
+    free();
     return { value, norm, trained };
   }
 

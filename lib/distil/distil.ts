@@ -47,7 +47,7 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
     const offset = before;
     const all = taskBatches(recipe);
     const batch = (step: number) => all(offset + step);
-    const { objective, isTrained } = stageOf(stage, {
+    const { objective, isTrained, free } = stageOf(stage, {
       ...{ device, teacher, batch },
       student: { config, weights },
     });
@@ -55,13 +55,14 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
       folder: join(folder, `${i + 1}-${stage}`),
       recipe: JSON.stringify({ ...recipe, stages: recipe.stages.slice(0, i + 1) }),
     };
-    const result = await train({
+    const whole = train({
       ...{ device, weights, isTrained, steps, objective, schedule: tuning, optimiser: tuning },
       ...(saved && { saved }),
       ...(signal && { signal }),
       onProgress: (progress) => onProgress?.(i, progress),
       findCause: (parameters, step) => firstNotFinite(device, config, parameters, batch(step)),
     });
+    const result = await whole.finally(free);
     weights = result.weights;
     seconds += result.seconds;
     curves.push(result.curve);

@@ -26,17 +26,22 @@ export interface StageInput {
   batch: (step: number) => Batch;
 }
 
-/** A stage's losses, and which weights it trains. @throws ConfigError for a stage that there is not. */
+/** A stage's losses, which weights it trains, and how to give the teacher's memory back. @throws ConfigError for a stage that there is not. */
 export function stageOf(
   name: StageName,
   input: StageInput,
-): { objective: Objective; isTrained: (weight: string) => boolean } {
+): { objective: Objective; isTrained: (weight: string) => boolean; free: () => void } {
   if (!STAGES.includes(name)) {
     throw new ConfigError(`stage: expected one of ${STAGES.join(', ')}, got ${name}`);
   }
   const { student } = input;
-  if (name === 'sft') return { objective: plain(student, input.batch), isTrained: () => true };
+  if (name === 'sft') {
+    return { objective: plain(student, input.batch), isTrained: () => true, free: () => {} };
+  }
   const teacher = onDevice(input);
+  const free = () => {
+    for (const { value } of teacher.values()) input.device.free(value);
+  };
   if (name === 'matrices' || name === 'hidden') {
     const converted = convertedLayers(input);
     const parts = name === 'matrices' ? 'mixer\\.' : '';
@@ -44,9 +49,9 @@ export function stageOf(
       converted.some((layer) => new RegExp(`^layers\\.${layer}\\.${parts}`).test(weight));
     const objective =
       name === 'matrices' ? matrices(input, teacher, converted) : hidden(input, teacher, converted);
-    return { objective, isTrained };
+    return { objective, isTrained, free };
   }
-  return { objective: divergence(name, input, teacher), isTrained: () => true };
+  return { objective: divergence(name, input, teacher), isTrained: () => true, free };
 }
 
 /** Cross-entropy to the batch's targets: how a teacher is trained, and a student at the end. */

@@ -67,52 +67,57 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   checkSchedule(schedule);
   const parameters = new ParameterSet(device, options.weights, options.isTrained);
-  const curve: LossCurve =
-    (saved && (await resumeRun(saved.folder, saved.recipe, parameters))) ?? [];
-  const save = async () => {
-    if (saved) await saveRun(saved.folder, saved.recipe, parameters, curve);
-  };
-  const begin = performance.now();
-  const first = parameters.step;
-  let lastSave = begin;
-  let lastSaved = first;
-  let tokens = 0;
-  while (parameters.step < steps && !signal?.aborted) {
-    const step = parameters.step + 1;
-    const tape = new Tape(device);
-    const variables = parameters.variables();
-    const { loss: numbers, tokens: seen } = objective({ tape, parameters: variables, step });
-    tape.backward();
-    const learningRate = learningRateAt(schedule, step, steps);
-    const gradientNorm = parameters.update(variables, learningRate, options.optimiser);
-    const loss = device.read(numbers)[0];
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      const cause = options.findCause?.(variables, step) ?? 'a gradient that is not finite';
+  try {
+    const curve: LossCurve =
+      (saved && (await resumeRun(saved.folder, saved.recipe, parameters))) ?? [];
+    const save = async () => {
+      if (saved) await saveRun(saved.folder, saved.recipe, parameters, curve);
+    };
+    const begin = performance.now();
+    const first = parameters.step;
+    let lastSave = begin;
+    let lastSaved = first;
+    let tokens = 0;
+    while (parameters.step < steps && !signal?.aborted) {
+      const step = parameters.step + 1;
+      const tape = new Tape(device);
+      const variables = parameters.variables();
+      const { loss: numbers, tokens: seen } = objective({ tape, parameters: variables, step });
+      tape.backward();
+      const learningRate = learningRateAt(schedule, step, steps);
+      const gradientNorm = parameters.update(variables, learningRate, options.optimiser);
+      const loss = device.read(numbers)[0];
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        const cause = options.findCause?.(variables, step) ?? 'a gradient that is not finite';
+        device.reset();
+        throw lossNotFinite(
+          loss,
+          step,
+          cause,
+          saved && lastSaved > 0 ? { ...saved, lastSaved } : undefined,
+        );
+      }
       device.reset();
-      throw lossNotFinite(
-        loss,
-        step,
-        cause,
-        saved && lastSaved > 0 ? { ...saved, lastSaved } : undefined,
-      );
+      curve.push([step, loss]);
+      tokens += seen;
+      const now = performance.now();
+      if (now - lastSave > 1e3 * (saved?.everySeconds ?? 60)) {
+        await save();
+        [lastSave, lastSaved] = [now, step];
+      }
+      const seconds = (now - begin) / 1e3;
+      const secondsLeft = (seconds / (step - first)) * (steps - step);
+      onProgress?.({ step, steps, loss, gradientNorm, learningRate, tokens, seconds, secondsLeft });
+      // lets timers and signals through
+      await new Promise((resolve) => setImmediate(resolve));
     }
+    await save();
+    const seconds = (performance.now() - begin) / 1e3;
+    return { weights: parameters.weights(), curve, step: parameters.step, tokens, seconds };
+  } finally {
     device.reset();
-    curve.push([step, loss]);
-    tokens += seen;
-    const now = performance.now();
-    if (now - lastSave > 1e3 * (saved?.everySeconds ?? 60)) {
-      await save();
-      [lastSave, lastSaved] = [now, step];
-    }
-    const seconds = (now - begin) / 1e3;
-    const secondsLeft = (seconds / (step - first)) * (steps - step);
-    onProgress?.({ step, steps, loss, gradientNorm, learningRate, tokens, seconds, secondsLeft });
-    // lets timers and signals through
-    await new Promise((resolve) => setImmediate(resolve));
+    parameters.free();
   }
-  await save();
-  const seconds = (performance.now() - begin) / 1e3;
-  return { weights: parameters.weights(), curve, step: parameters.step, tokens, seconds };
 }
 
 function lossNotFinite(

@@ -85,6 +85,15 @@ export class ParameterSet {
     return norm;
   }
 
+  /** Gives the device its memory back. Nothing of this may be used afterwards. */
+  free(): void {
+    for (const value of this.#values.values()) this.device.free(value);
+    for (const { m, v } of this.#trained) {
+      this.device.free(m);
+      this.device.free(v);
+    }
+  }
+
   /** The weights as they are now, float32. */
   weights(): Map<string, Tensor> {
     return new Map([...this.#values].map(([name, value]) => [name, this.#tensor(value)]));

@@ -10,6 +10,7 @@ export function referenceDevice(): TrainingDevice {
     name: 'reference',
     ops: referenceTrainingOps,
     keep: (shape, data) => filled(shape, data),
+    free: () => {},
     zeros: (shape) => filled(shape),
     reset: () => {},
     read: (numbers) => Float64Array.from(held(numbers).data),

@@ -66,6 +66,12 @@ export class TrainingMemory {
     return kept;
   }
 
+  /** Gives back what was kept. */
+  free({ address, bytes }: Buffer): void {
+    this.flush();
+    this.kernels.memory.free(address, bytes);
+  }
+
   /** Numbers until `reset`, for a kernel that writes every one of them; columns beyond the width are 0. */
   output(shape: readonly number[]): Buffer {
     const buffer = this.#pass(shape);

@@ -30,6 +30,7 @@ export async function openWasmTraining(options: KernelsOptions = {}): Promise<Tr
       ...optimiserOps(memory),
     },
     keep: (shape, data) => memory.keep(shape, data),
+    free: (numbers) => memory.free(own(numbers)),
     zeros: (shape) => memory.zeros(shape),
     reset: () => memory.reset(),
     read: (numbers: Numbers) => memory.read(own(numbers)),
