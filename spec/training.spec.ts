@@ -61,6 +61,7 @@ describe('a run', () => {
     expect(part.step).toBe(3);
     const rest = await train(options({ saved }));
     expect(rest.step).toBe(6);
+    expect(rest.seconds).toBeGreaterThan(part.seconds);
     expect(bits(rest.weights)).toEqual(bits(whole.weights));
     expect(rest.curve).toEqual(whole.curve);
     // a whole run is only read

@@ -52,6 +52,7 @@ export interface TrainResult {
   /** Steps done; fewer than asked for where the signal has fired. */
   step: number;
   tokens: number;
+  /** Of the whole run, interruptions left out; `tokens` are those of this call. */
   seconds: number;
 }
 
@@ -68,12 +69,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkSchedule(schedule);
   const parameters = new ParameterSet(device, options.weights, options.isTrained);
   try {
-    const curve: LossCurve =
-      (saved && (await resumeRun(saved.folder, saved.recipe, parameters))) ?? [];
-    const save = async () => {
-      if (saved) await saveRun(saved.folder, saved.recipe, parameters, curve);
-    };
+    const before = saved && (await resumeRun(saved.folder, saved.recipe, parameters));
+    const curve = before?.curve ?? [];
     const begin = performance.now();
+    const secondsSoFar = () => (before?.seconds ?? 0) + (performance.now() - begin) / 1e3;
+    const save = async () => {
+      if (!saved) return;
+      await saveRun(saved.folder, saved.recipe, parameters, { curve, seconds: secondsSoFar() });
+    };
     const first = parameters.step;
     let lastSave = begin;
     let lastSaved = first;
@@ -111,8 +114,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       // lets timers and signals through
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await save();
-    const seconds = (performance.now() - begin) / 1e3;
+    if (parameters.step > first) await save();
+    const seconds = secondsSoFar();
     return { weights: parameters.weights(), curve, step: parameters.step, tokens, seconds };
   } finally {
     device.reset();

@@ -14,27 +14,35 @@ const FILE = 'run.safetensors';
 /** What is known of the steps so far: [step, loss] of each. */
 export type LossCurve = [step: number, loss: number][];
 
+/** What a run is besides its numbers. */
+export interface RunSoFar {
+  readonly curve: LossCurve;
+  /** Spent on it, interruptions left out. */
+  readonly seconds: number;
+}
+
 /** Saves a run after a step. @throws what the disk throws; the file of an earlier step is then still whole. */
 export async function saveRun(
   folder: string,
   recipe: string,
   parameters: ParameterSet,
-  curve: LossCurve,
+  { curve, seconds }: RunSoFar,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const metadata = { recipe, step: String(parameters.step), curve: JSON.stringify(curve) };
+  const numbers = { step: String(parameters.step), seconds: String(seconds) };
+  const metadata = { recipe, ...numbers, curve: JSON.stringify(curve) };
   await writeAtomically(join(folder, FILE), encodeSafetensors(parameters.save(), metadata));
 }
 
 /**
- * Goes on from a saved run, if the folder has one. Returns its curve.
+ * Goes on from a saved run, if the folder has one. Returns what it was.
  * @throws ConfigError with code OtherRun where the folder's run was made by another recipe.
  */
 export async function resumeRun(
   folder: string,
   recipe: string,
   parameters: ParameterSet,
-): Promise<LossCurve | undefined> {
+): Promise<RunSoFar | undefined> {
   let file: TensorFile;
   try {
     file = await TensorFile.open(await openRegular(join(folder, FILE), FILE));
@@ -51,7 +59,8 @@ export async function resumeRun(
       );
     }
     await parameters.restore((name) => file.floats(name), Number(metadata.get('step')));
-    return JSON.parse(metadata.get('curve') ?? '[]') as LossCurve;
+    const curve = JSON.parse(metadata.get('curve') ?? '[]') as LossCurve;
+    return { curve, seconds: Number(metadata.get('seconds') ?? 0) };
   } finally {
     await file.close();
   }
