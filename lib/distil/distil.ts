@@ -1,6 +1,5 @@
 /** From a teacher to a trained student: initialised from attention, then taken through the stages of a recipe. */
 
-import { join } from 'node:path';
 import type { TrainingDevice } from '../../backends/training.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { type TrainProgress, train } from '../train/loop.ts';
@@ -52,7 +51,7 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
       student: { config, weights },
     });
     const saved = folder && {
-      folder: join(folder, `${i + 1}-${stage}`),
+      folder: `${folder}/${i + 1}-${stage}`,
       recipe: JSON.stringify({ ...recipe, stages: recipe.stages.slice(0, i + 1) }),
     };
     const whole = train({

@@ -112,7 +112,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const secondsLeft = (seconds / (step - first)) * (steps - step);
       onProgress?.({ step, steps, loss, gradientNorm, learningRate, tokens, seconds, secondsLeft });
       // lets timers and signals through
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve));
     }
     if (parameters.step > first) await save();
     const seconds = secondsSoFar();

@@ -1,6 +1,5 @@
 /** Recipes: everything that makes a run, in one JSON object of a few lines. */
 
-import { readFile } from 'node:fs/promises';
 import { ConfigError } from '../../reference/errors.ts';
 import type { StageName } from '../distil/stages.ts';
 import type { StudentKind } from '../distil/studentConfig.ts';
@@ -74,6 +73,7 @@ export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
 }
 
 async function readObject(path: string): Promise<Record<string, unknown>> {
+  const { readFile } = await import('node:fs/promises');
   const text = await readFile(path, 'utf8');
   let value: unknown;
   try {

@@ -1,11 +1,10 @@
-/** A training run on disk: one file that is there whole or not at all, from which a run goes on bit for bit. */
+/**
+ * A training run on disk, for Node: one file that is there whole or not at all, from which a run goes on bit for bit.
+ * What reads and writes files is loaded when it is needed: a page can train without saving.
+ */
 
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
-import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
-import { openRegular } from '../checkpoint/nodeFiles.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
 import type { ParameterSet } from './optimiser.ts';
 
@@ -28,10 +27,10 @@ export async function saveRun(
   parameters: ParameterSet,
   { curve, seconds }: RunSoFar,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  const { writeAtomically } = await import('../checkpoint/atomicFile.ts');
   const numbers = { step: String(parameters.step), seconds: String(seconds) };
   const metadata = { recipe, ...numbers, curve: JSON.stringify(curve) };
-  await writeAtomically(join(folder, FILE), encodeSafetensors(parameters.save(), metadata));
+  await writeAtomically(`${folder}/${FILE}`, encodeSafetensors(parameters.save(), metadata));
 }
 
 /**
@@ -43,9 +42,10 @@ export async function resumeRun(
   recipe: string,
   parameters: ParameterSet,
 ): Promise<RunSoFar | undefined> {
+  const { openRegular } = await import('../checkpoint/nodeFiles.ts');
   let file: TensorFile;
   try {
-    file = await TensorFile.open(await openRegular(join(folder, FILE), FILE));
+    file = await TensorFile.open(await openRegular(`${folder}/${FILE}`, FILE));
   } catch (error) {
     if (error instanceof CheckpointError && error.code === 'NotFound') return undefined;
     throw error;
