@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { selscan, temporaryFolder } from './support.ts';
+import { selscan, TINY_STORIES, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder, name);
@@ -88,5 +88,47 @@ describe('selscan train', () => {
     const refused = await selscan(command);
     expect(refused).toMatchObject({ code: 2, out: '' });
     expect(refused.err).toMatch(/^error UnsupportedModel: /);
+  });
+});
+
+describe('selscan distil on texts', () => {
+  const recipe = (data: string) => ({
+    ...{ data, seed: 1, batch: 4, seqlen: 24, kind: 'mambaInLlama2', keptAttention: [4] },
+    stages: [stage('forward')],
+  });
+  const distilTo = (out: string, from: unknown) =>
+    selscan([
+      ...['distil', '--teacher', TINY_STORIES, '--recipe', write(`${out}.json`, from)],
+      ...['--out', at(out), '--json'],
+    ]);
+
+  it('learns from what the teacher wrote, and tells how it does on what it was not shown', async () => {
+    const written = ['--prompt', '', '--samples', '20', '--max-tokens', '30', '--json'];
+    const { out } = await selscan(['generate', '--model', TINY_STORIES, ...written]);
+    const made = await distilTo('stories', recipe(write('stories.jsonl', out)));
+    expect(made).toMatchObject({ code: 0, err: '' });
+    const { heldOut } = JSON.parse(made.out.trimEnd().split('\n').at(-1) as string).result;
+    expect(heldOut.teacher).toBeGreaterThan(0.3);
+    expect(heldOut.student).toBeGreaterThan(heldOut.teacher);
+    const told = await selscan(['generate', '--model', at('stories'), '--prompt', 'Once']);
+    expect(told.code).toBe(0);
+  });
+
+  it.each([
+    ['too few', '{"text":"a"}', /DataFile: .*at least 20 texts/],
+    ['no', 'Once upon a time', /DataFile: .*line 1: expected a JSON object/],
+    ['foreign', '{"tokens":[5,512]}', /DataFile: .*line 1: expected token ids below 512, got 512/],
+  ])('refuses %s texts in one line', async (name, lines, message) => {
+    const refused = await distilTo('refused', recipe(write(`${name}.jsonl`, lines)));
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toMatch(message);
+    expect(refused.err.split('\n')).toHaveLength(2);
+  });
+
+  it('refuses tasks for a teacher of another vocabulary', async () => {
+    const { data: _data, ...more } = recipe('');
+    const refused = await distilTo('refused', { ...more, tasks: ['listops-cot:tiny'], seqlen: 52 });
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toMatch(/teacher: expected a model of the 82 tokens of the tasks, got/);
   });
 });

@@ -1,13 +1,19 @@
 /** `selscan distil`: makes a recurrent student of a Transformer. */
 
 import type { Command } from 'commander';
+import type { TrainingDevice } from '../../backends/training.ts';
+import { UnsupportedError } from '../../reference/errors.ts';
 import { distil } from '../distil/distil.ts';
-import { initFromAttention } from '../distil/initFromAttention.ts';
-import { loadModel } from '../loadModel.ts';
+import { initFromAttention, type ModelWithWeights } from '../distil/initFromAttention.ts';
+import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
+import { VOCABULARY } from '../tasks/vocabulary.ts';
+import type { Batch } from '../train/batches.ts';
+import { crossEntropyOf } from '../train/crossEntropy.ts';
 import { openTraining } from '../train/device.ts';
-import { readDistilRecipe } from '../train/recipe.ts';
+import { type DistilRecipe, readDistilRecipe } from '../train/recipe.ts';
 import { taskBatches } from '../train/taskData.ts';
+import { readTextData, type TextData, textBatches } from '../train/textData.ts';
 import type { Context } from './context.ts';
 import {
   expectWritable,
@@ -33,10 +39,12 @@ export function addDistil(program: Command, context: Context): void {
 
 async function run(flags: Flags, context: Context): Promise<void> {
   const recipe = await readDistilRecipe(flags.recipe);
-  taskBatches(recipe)(1); // refuses what does not fit before anything is opened
   const { signal } = context;
-  const { config, model } = await loadModel(flags.teacher, { precision: 'float32', signal });
-  const teacher = { config, weights: namedWeights(model) };
+  const loaded = await loadModel(flags.teacher, { precision: 'float32', signal });
+  const teacher = { config: loaded.config, weights: namedWeights(loaded.model) };
+  // refuses what does not fit before anything is trained
+  const { batches, data } = await batchesOf(recipe, loaded);
+  batches(1);
   const { seed, kind, keptAttention = [] } = recipe;
   await expectWritable(flags, initFromAttention(teacher, { kind, keptAttention, seed }));
   const device = await openTraining(flags.backend, flags);
@@ -44,7 +52,7 @@ async function run(flags: Flags, context: Context): Promise<void> {
     const tell = tellProgress(context, flags.json);
     const nameOf = (i: number) => `${i + 1} ${recipe.stages[i].stage}`;
     const result = await distil({
-      ...{ device, teacher, recipe, folder: runFolder(flags), signal },
+      ...{ device, teacher, recipe, batches, folder: runFolder(flags), signal },
       onProgress: (stage, progress) => tell(nameOf(stage), progress),
     });
     if (!result.isDone) {
@@ -55,8 +63,41 @@ async function run(flags: Flags, context: Context): Promise<void> {
       return;
     }
     const curves = new Map(result.curves.map((curve, i) => [nameOf(i), curve]));
-    await finish(flags, context, { ...result, curves }, recipe);
+    const heldOut = data && judgeTexts(device, teacher, result, data, recipe);
+    const made = { ...result, curves, ...(heldOut && { heldOut }) };
+    await finish(flags, context, made, recipe, data && { folder: flags.teacher, ...loaded });
   } finally {
     await device.close();
   }
+}
+
+/** Batches of the recipe's tasks, or of its file of texts. */
+async function batchesOf(
+  recipe: DistilRecipe,
+  loaded: LoadedModel,
+): Promise<{ batches: (step: number) => Batch; data?: TextData }> {
+  const { tasks, data: path, seqlen } = recipe;
+  if (path !== undefined) {
+    const data = await readTextData(path, loaded, seqlen);
+    return { batches: textBatches(data.learned, recipe), data };
+  }
+  if (loaded.config.vocabSize !== VOCABULARY.length) {
+    throw new UnsupportedError(
+      `teacher: expected a model of the ${VOCABULARY.length} tokens of the tasks, got one of ` +
+        `${loaded.config.vocabSize}; give texts as data in the recipe`,
+    );
+  }
+  return { batches: taskBatches({ ...recipe, tasks: tasks ?? [] }) };
+}
+
+/** What teacher and student say to texts that neither was shown. */
+function judgeTexts(
+  device: TrainingDevice,
+  teacher: ModelWithWeights,
+  student: ModelWithWeights,
+  { heldOut }: TextData,
+  recipe: DistilRecipe,
+): { teacher: number; student: number } {
+  const of = (model: ModelWithWeights) => crossEntropyOf(device, model, heldOut, recipe);
+  return { teacher: of(teacher), student: of(student) };
 }

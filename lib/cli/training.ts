@@ -1,10 +1,12 @@
 /** What `train` and `distil` share: progress, the model that they write, and how good it is. */
 
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { createModel } from '../../reference/model.ts';
 import { writeAtomically } from '../checkpoint/atomicFile.ts';
+import type { SequenceTokens } from '../checkpoint/configWriter.ts';
 import type { WrittenDtype } from '../checkpoint/dtypes.ts';
 import { modelFiles, writeModelFolder } from '../checkpoint/modelWriter.ts';
 import type { ModelWithWeights } from '../distil/initFromAttention.ts';
@@ -94,19 +96,32 @@ export async function expectWritable(
   }
 }
 
+/** A model that another one's tokenizer goes with. */
+export interface TokenizerOf extends SequenceTokens {
+  folder: string;
+}
+
+/** Nats per token of held-out texts. */
+type HeldOut = { teacher: number; student: number };
+
 /** Writes the model and its loss curves, and solves problems with it. */
 export async function finish(
   flags: TrainingFlags,
   { terminal, signal }: Context,
-  made: ModelWithWeights & { curves: ReadonlyMap<string, LossCurve>; seconds: number },
-  recipe: { tasks: readonly string[]; seqlen: number; seed: number },
+  made: ModelWithWeights & {
+    curves: ReadonlyMap<string, LossCurve>;
+    seconds: number;
+    heldOut?: HeldOut;
+  },
+  recipe: { tasks?: readonly string[]; seqlen: number; seed: number },
+  tokenizerOf?: TokenizerOf,
 ): Promise<void> {
-  const { config, weights, curves, seconds } = made;
+  const { config, weights, curves, seconds, heldOut } = made;
   createModel(config, weights, 'float32');
-  const tokenizer = new TextEncoder().encode(tokenizerJson());
   const { dtype, overwrite } = flags;
-  const model = { config, weights, tokenizer, dtype, ...TASK_TOKENS };
-  const card = (accuracy?: Accuracy) => cardOf(recipe, seconds, accuracy);
+  const texts = tokenizerOf ? await textFilesOf(tokenizerOf) : TASK_FILES;
+  const model = { config, weights, dtype, ...texts };
+  const card = (accuracy?: Accuracy) => cardOf(recipe, seconds, accuracy, heldOut);
   await writeModelFolder(flags.out, { ...model, card: card(), ...(overwrite && { overwrite }) });
   const lines = [...curves].flatMap(([stage, curve]) =>
     curve.map(([step, loss]) => `${stage},${step},${loss}`),
@@ -114,14 +129,14 @@ export async function finish(
   const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
   await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
   let accuracy: Accuracy | undefined;
-  if (flags.evaluate > 0) {
+  if (flags.evaluate > 0 && recipe.tasks) {
     accuracy = await evaluate(await loadModel(flags.out, { precision: 'float32' }), {
       ...{ tasks: recipe.tasks, problems: flags.evaluate, samples: flags.samples },
       ...{ maxTokens: recipe.seqlen, seed: recipe.seed + 1, signal },
     });
     await writeModelFolder(flags.out, { ...model, card: card(accuracy), overwrite: true });
   }
-  tell(terminal, flags, seconds, accuracy);
+  tell(terminal, flags, seconds, accuracy, heldOut);
 }
 
 function tell(
@@ -129,13 +144,16 @@ function tell(
   { out, json }: TrainingFlags,
   seconds: number,
   accuracy?: Accuracy,
+  heldOut?: HeldOut,
 ): void {
   if (json) {
-    terminal.out(`${JSON.stringify({ result: { out, seconds, ...accuracy } })}\n`);
+    const result = { out, seconds, ...accuracy, ...(heldOut && { heldOut }) };
+    terminal.out(`${JSON.stringify({ result })}\n`);
     return;
   }
   terminal.out(`${out} written after ${minutes(seconds)} of training\n`);
   if (accuracy) terminal.out(`${sentenceOf(accuracy)}\n`);
+  if (heldOut) terminal.out(`${heldOutSentence(heldOut)}\n`);
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -147,14 +165,47 @@ function sentenceOf({ problems, greedy, greedyError, mean, coverage, samples }: 
   );
 }
 
-function cardOf(recipe: object, seconds: number, accuracy?: Accuracy): string {
-  const { tasks } = recipe as { tasks: readonly string[] };
+const heldOutSentence = ({ teacher, student }: HeldOut) =>
+  `on held-out texts the student needs ${student.toFixed(3)} nats per token, its teacher ${teacher.toFixed(3)}`;
+
+function cardOf(
+  recipe: { tasks?: readonly string[] },
+  seconds: number,
+  accuracy?: Accuracy,
+  heldOut?: HeldOut,
+): string {
+  const { tasks } = recipe;
   return [
-    `# A model of ${tasks.join(' and ')}`,
-    'Trained by selscan on generated problems (`selscan tasks`), nothing else. Made by this recipe:',
+    `# A model of ${tasks?.join(' and ') ?? 'texts'}`,
+    tasks
+      ? 'Trained by selscan on generated problems (`selscan tasks`), nothing else. Made by this recipe:'
+      : 'Distilled by selscan from a teacher on texts. Made by this recipe:',
     `\`\`\`json\n${JSON.stringify(recipe, null, 2)}\n\`\`\``,
     `Training took ${minutes(seconds)}.`,
     ...(accuracy ? [`Measured: ${sentenceOf(accuracy)}.`] : []),
+    ...(heldOut ? [`Measured: ${heldOutSentence(heldOut)}.`] : []),
     '',
   ].join('\n\n');
+}
+
+/** The tasks' tokenizer, and the tokens that begin and end a chain. */
+const TASK_FILES = { tokenizer: new TextEncoder().encode(tokenizerJson()), ...TASK_TOKENS };
+
+/** The files of another model's tokenizer. */
+async function textFilesOf({ folder, bosToken, eosTokens }: TokenizerOf) {
+  const read = (name: string) =>
+    readFile(join(folder, name)).then(
+      (bytes) => new Uint8Array(bytes),
+      () => undefined,
+    );
+  const [tokenizer, tokenizerConfig] = await Promise.all([
+    read('tokenizer.json'),
+    read('tokenizer_config.json'),
+  ]);
+  return {
+    ...(bosToken !== undefined && { bosToken }),
+    ...(eosTokens && { eosTokens }),
+    ...(tokenizer && { tokenizer }),
+    ...(tokenizerConfig && { tokenizerConfig }),
+  };
 }

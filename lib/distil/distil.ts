@@ -1,6 +1,7 @@
 /** From a teacher to a trained student: initialised from attention, then taken through the stages of a recipe. */
 
 import type { TrainingDevice } from '../../backends/training.ts';
+import type { Batch } from '../train/batches.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { type TrainProgress, train } from '../train/loop.ts';
 import type { DistilRecipe } from '../train/recipe.ts';
@@ -13,6 +14,8 @@ export interface DistilOptions {
   device: TrainingDevice;
   teacher: ModelWithWeights;
   recipe: DistilRecipe;
+  /** The batch of each step, counted from 1 over all stages. Default: problems of the recipe's tasks. */
+  batches?: (step: number) => Batch;
   /** Where each stage is saved and goes on from. Default: nowhere. */
   folder?: string;
   onProgress?: (stage: number, progress: TrainProgress) => void;
@@ -34,7 +37,8 @@ export interface DistilResult extends ModelWithWeights {
  */
 export async function distil(options: DistilOptions): Promise<DistilResult> {
   const { device, teacher, recipe, folder, onProgress, signal } = options;
-  const { kind, keptAttention = [], variant = 'attention', seed } = recipe;
+  const { kind, keptAttention = [], variant = 'attention', seed, tasks = [] } = recipe;
+  const all = options.batches ?? taskBatches({ ...recipe, tasks });
   const initial = initFromAttention(teacher, { kind, keptAttention, variant, seed });
   const { config } = initial;
   let { weights } = initial;
@@ -44,7 +48,6 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
   for (const [i, { stage, steps, ...tuning }] of recipe.stages.entries()) {
     // no problem is seen in two stages
     const offset = before;
-    const all = taskBatches(recipe);
     const batch = (step: number) => all(offset + step);
     const { objective, isTrained, free } = stageOf(stage, {
       ...{ device, teacher, batch },

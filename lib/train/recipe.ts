@@ -9,7 +9,6 @@ import type { TaskName } from './taskData.ts';
 
 /** What teachers and students have in common. */
 interface Recipe {
-  readonly tasks: readonly TaskName[];
   readonly seed: number;
   readonly batch: number;
   readonly seqlen: number;
@@ -18,6 +17,7 @@ interface Recipe {
 export type TrainRecipe = Recipe &
   Schedule &
   OptimiserOptions & {
+    readonly tasks: readonly TaskName[];
     readonly steps: number;
     readonly model: {
       readonly dModel: number;
@@ -34,13 +34,16 @@ export interface StageRecipe extends Schedule, OptimiserOptions {
 }
 
 export type DistilRecipe = Recipe & {
+  /** What the teacher had learned, or `data`: a file of texts or tokens that it may read. */
+  readonly tasks?: readonly TaskName[];
+  readonly data?: string;
   readonly kind: StudentKind;
   readonly keptAttention?: readonly number[];
   readonly variant?: 'attention' | 'random';
   readonly stages: readonly StageRecipe[];
 };
 
-const COMMON = ['tasks', 'seed', 'batch', 'seqlen'];
+const COMMON = ['seed', 'batch', 'seqlen'];
 const SCHEDULE = ['learningRate', 'warmUp', 'shape', 'decay', 'least'];
 const OPTIMISER = ['betas', 'eps', 'weightDecay', 'clip'];
 const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
@@ -48,9 +51,10 @@ const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
 /** A recipe for `selscan train`. @throws ConfigError with code Recipe naming what is wrong. */
 export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   const recipe = await readObject(path);
-  const needed = [...COMMON, 'steps', 'learningRate', 'model'];
+  const needed = [...COMMON, 'tasks', 'steps', 'learningRate', 'model'];
   expectKeys(path, recipe, needed, [...SCHEDULE, ...OPTIMISER]);
   expectCommon(path, recipe);
+  expectTasks(path, recipe.tasks);
   const model = expectObject(path, 'model', recipe.model);
   expectKeys(`${path}: model`, model, ['dModel', 'layers', 'nHeads'], MODEL);
   return recipe as unknown as TrainRecipe;
@@ -59,8 +63,14 @@ export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
 /** A recipe for `selscan distil`. @throws ConfigError with code Recipe naming what is wrong. */
 export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
   const recipe = await readObject(path);
-  expectKeys(path, recipe, [...COMMON, 'kind', 'stages'], ['keptAttention', 'variant']);
+  const optional = ['tasks', 'data', 'keptAttention', 'variant'];
+  expectKeys(path, recipe, [...COMMON, 'kind', 'stages'], optional);
   expectCommon(path, recipe);
+  if ((recipe.tasks === undefined) === (recipe.data === undefined)) {
+    throw wrong(path, 'expected either tasks or data, a file of texts or tokens');
+  }
+  if (recipe.data === undefined) expectTasks(path, recipe.tasks);
+  else if (typeof recipe.data !== 'string') throw wrong(path, 'data: expected the path of a file');
   if (!Array.isArray(recipe.stages) || recipe.stages.length === 0) {
     throw wrong(path, 'stages: expected a list of at least one stage');
   }
@@ -107,10 +117,7 @@ function expectKeys(
 }
 
 function expectCommon(path: string, recipe: Record<string, unknown>): void {
-  const { tasks, seed, batch, seqlen } = recipe;
-  if (!Array.isArray(tasks) || !tasks.every((task) => typeof task === 'string')) {
-    throw wrong(path, `tasks: expected a list of names, got ${JSON.stringify(tasks)}`);
-  }
+  const { seed, batch, seqlen } = recipe;
   for (const [name, value] of Object.entries({ batch, seqlen })) {
     if (!Number.isInteger(value) || (value as number) < 1) {
       throw wrong(path, `${name}: expected a whole number ≥ 1, got ${JSON.stringify(value)}`);
@@ -119,6 +126,11 @@ function expectCommon(path: string, recipe: Record<string, unknown>): void {
   if (!Number.isSafeInteger(seed) || (seed as number) < 0) {
     throw wrong(path, `seed: expected a whole number ≥ 0, got ${JSON.stringify(seed)}`);
   }
+}
+
+function expectTasks(path: string, tasks: unknown): void {
+  if (Array.isArray(tasks) && tasks.every((task) => typeof task === 'string')) return;
+  throw wrong(path, `tasks: expected a list of names, got ${JSON.stringify(tasks)}`);
 }
 
 const wrong = (place: string, problem: string) => new ConfigError(`${place}: ${problem}`, 'Recipe');
