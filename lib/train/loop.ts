@@ -73,9 +73,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const curve = before?.curve ?? [];
     const begin = performance.now();
     const secondsSoFar = () => (before?.seconds ?? 0) + (performance.now() - begin) / 1e3;
-    const save = async () => {
-      if (!saved) return;
-      await saveRun(saved.folder, saved.recipe, parameters, { curve, seconds: secondsSoFar() });
+    const save = async (seconds: number) => {
+      if (saved) await saveRun(saved.folder, saved.recipe, parameters, { curve, seconds });
     };
     const first = parameters.step;
     let lastSave = begin;
@@ -105,7 +104,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       tokens += seen;
       const now = performance.now();
       if (now - lastSave > 1e3 * (saved?.everySeconds ?? 60)) {
-        await save();
+        await save(secondsSoFar());
         [lastSave, lastSaved] = [now, step];
       }
       const seconds = (now - begin) / 1e3;
@@ -114,8 +113,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       // lets timers and signals through
       await new Promise((resolve) => setTimeout(resolve));
     }
-    if (parameters.step > first) await save();
     const seconds = secondsSoFar();
+    if (parameters.step > first) await save(seconds);
     return { weights: parameters.weights(), curve, step: parameters.step, tokens, seconds };
   } finally {
     device.reset();
