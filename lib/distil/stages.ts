@@ -187,8 +187,9 @@ function divergence(
 }
 
 /** 1 up to the last token of each row that has a target. */
-function tokensThatCount({ targets, seqlen }: Batch): Float32Array {
-  const counts = maskOf({ tokens: targets, targets, seqlen });
+function tokensThatCount(batch: Batch): Float32Array {
+  const { seqlen } = batch;
+  const counts = maskOf(batch);
   for (let row = 0; row < counts.length; row += seqlen) {
     const last = counts.subarray(row, row + seqlen).lastIndexOf(1);
     counts.fill(1, row, row + last + 1);

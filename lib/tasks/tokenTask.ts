@@ -1,10 +1,11 @@
 /** Tasks that are sequences of token ids with targets, for layers to be tried on alone. */
 
+import { IGNORED_LABEL } from '../../reference/labels.ts';
 import { CONCLUSION, type StepForm } from './steps.ts';
 import type { Content } from './task.ts';
 
 /** The target of a position where nothing is asked. */
-export const IGNORED = -100;
+export const IGNORED = IGNORED_LABEL;
 
 /** What a problem of token ids has besides; its texts are the same ids in decimal. */
 export interface TokenContent {

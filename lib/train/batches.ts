@@ -1,6 +1,7 @@
 /** Batches of token sequences: padded behind, never in front, so that nothing pads a recurrence. */
 
 import { ConfigError } from '../../reference/errors.ts';
+import { IGNORED_LABEL } from '../../reference/labels.ts';
 
 /** A sequence, and from which token on it is to be learned. */
 export interface Example {
@@ -17,9 +18,6 @@ export interface Batch {
   readonly seqlen: number;
 }
 
-/** What a loss leaves out. */
-export const IGNORED = -100;
-
 /**
  * Puts examples side by side. Their last token is a target only; what is behind it is padded.
  * @param seqlen tokens of a row, at least those of the longest example less one
@@ -27,7 +25,7 @@ export const IGNORED = -100;
  */
 export function batchOf(examples: readonly Example[], seqlen: number, padToken: number): Batch {
   const tokens = new Int32Array(examples.length * seqlen).fill(padToken);
-  const targets = new Int32Array(examples.length * seqlen).fill(IGNORED);
+  const targets = new Int32Array(examples.length * seqlen).fill(IGNORED_LABEL);
   examples.forEach(({ tokens: own, learnFrom }, row) => {
     if (own.length - 1 > seqlen || own.length < 2 || learnFrom >= own.length) {
       throw new ConfigError(
@@ -46,5 +44,5 @@ export function batchOf(examples: readonly Example[], seqlen: number, padToken: 
 
 /** Whether each row of a batch counts: 1 where it has a target. */
 export function maskOf({ targets }: Batch): Float32Array {
-  return Float32Array.from(targets, (target) => (target === IGNORED ? 0 : 1));
+  return Float32Array.from(targets, (target) => (target === IGNORED_LABEL ? 0 : 1));
 }

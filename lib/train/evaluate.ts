@@ -1,6 +1,6 @@
 /** How good a model is at tasks: problems that it has never seen, solved once greedily and several times by chance. */
 
-import { openExecutor } from '../backend.ts';
+import { DEFAULT_BACKEND, openExecutor } from '../backend.ts';
 import { collect } from '../decode/events.ts';
 import { generate } from '../decode/generate.ts';
 import type { LoadedModel } from '../loadModel.ts';
@@ -33,7 +33,7 @@ export interface Accuracy {
 
 /** Solves problems and judges the answers by the tasks' own verifiers. */
 export async function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<Accuracy> {
-  const { problems: count, samples, maxTokens, seed, backend = 'wasm', signal } = options;
+  const { problems: count, samples, maxTokens, seed, backend = DEFAULT_BACKEND, signal } = options;
   const tasks = tasksNamed(options.tasks);
   const problems = Array.from({ length: count }, (_, i) =>
     tasks[i % tasks.length].problem(seed, i, 'test'),

@@ -1,7 +1,7 @@
 /** Training: a tape over a device's ops, the loop, and models of tasks with chains of thought. */
 
 export type { Numbers, TrainingDevice, TrainingOps } from '../../backends/training.ts';
-export { type Batch, batchOf, type Example, IGNORED, maskOf } from './batches.ts';
+export { type Batch, batchOf, type Example, maskOf } from './batches.ts';
 export { openTraining, TRAINING_BACKENDS } from './device.ts';
 export { type Accuracy, type EvaluateOptions, evaluate } from './evaluate.ts';
 export { type GraphInput, modelOnTape, type Parameters } from './graph.ts';

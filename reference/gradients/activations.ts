@@ -1,9 +1,7 @@
 /** The derivatives of the pointwise functions, which every gradient through a gate or a step size needs. */
 
 import { sigmoid } from '../activations.ts';
-import { emptyOf, rounding } from '../tensor.ts';
-
-const exact = rounding(emptyOf('float64'));
+import { exact } from '../tensor.ts';
 
 /** σ'(x) = σ(x)·σ(−x). The second factor is 1 − σ(x) without its cancellation for large x. */
 export function sigmoidDerivative(x: number): number {

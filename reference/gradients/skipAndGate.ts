@@ -2,7 +2,7 @@
 
 import { silu } from '../activations.ts';
 import { exact } from '../tensor.ts';
-import { siluSlope } from './slopes.ts';
+import { siluDerivative } from './activations.ts';
 
 export interface SkipAndGateGradient {
   /** Of the sum along C. */
@@ -31,6 +31,6 @@ export function skipAndGateGradient(
     read: dRead,
     x: D === undefined ? 0 : D * dRead,
     D: x * dRead,
-    z: z === undefined ? 0 : dy * skipped * siluSlope(z),
+    z: z === undefined ? 0 : dy * skipped * siluDerivative(z),
   };
 }

@@ -100,7 +100,7 @@ export function selectiveScan(
  * Δ of some channels, put where y will stand. Apart from the recurrence, as the gate is: one after the other, the long
  * chain of operations behind a softplus would hold up every four channels.
  */
-function stepSizes(to: usize, dtRaw: usize, bias: usize, channels: u32, hasSoftplus: u32): void {
+export function stepSizes(to: usize, dtRaw: usize, bias: usize, channels: u32, hasSoftplus: u32): void {
   for (let channel: u32 = 0; channel < channels; channel += 4) {
     const at = <usize>channel << 2;
     let dt = v128.load(dtRaw + at);
@@ -121,7 +121,7 @@ function gate(y: usize, z: usize, channels: u32): void {
 /** One token of four channels: their states are brought forward, and read. Δ·A ≤ 0. */
 // @ts-ignore: decorator
 @inline
-function fourChannels(
+export function fourChannels(
   h: usize,
   a: usize,
   dt: v128,

@@ -7,8 +7,9 @@
  * state that is brought forward.
  */
 
-import { exp4, fma4, powerOfTwo4, softplus4 } from '../elementary';
+import { exp4, fma4 } from '../elementary';
 import { firstLanes } from '../lanes';
+import { fourChannels, stepSizes } from '../selectiveScan';
 import { next, runOf, storeSome, take } from '../share';
 
 /** Blocks of four channels that a thread takes at a time. */
@@ -106,7 +107,7 @@ export function scanForward(
       const row = sequence * seqlen + t;
       const to = y + (<usize>(row * yStride) << 2) + column;
       const from = x + (<usize>(row * xStride) << 2) + column;
-      stepSizes(to, dtRaw + (<usize>(row * dtStride) << 2) + column, dtBias ? dtBias + column : 0, channels);
+      stepSizes(to, dtRaw + (<usize>(row * dtStride) << 2) + column, dtBias ? dtBias + column : 0, channels, 1);
       const write = B + (<usize>(row * BStride + group * dState) << 2);
       const read = C + (<usize>(row * CStride + group * dState) << 2);
       let h = state;
@@ -124,40 +125,4 @@ export function scanForward(
       }
     }
   }
-}
-
-/**
- * Δ of some channels, put where y will stand. Apart from the recurrence: the long chain of operations behind a softplus
- * would hold up every four channels.
- */
-function stepSizes(to: usize, dtRaw: usize, bias: usize, channels: u32): void {
-  for (let channel: u32 = 0; channel < channels; channel += 4) {
-    const at = <usize>channel << 2;
-    let dt = v128.load(dtRaw + at);
-    if (bias) dt = f32x4.add(dt, v128.load(bias + at));
-    storeSome(to + at, channels - channel, softplus4(dt));
-  }
-}
-
-/** One token of four channels: their states are brought forward, and read. */
-// @ts-ignore: decorator
-@inline
-function fourChannels(
-  h: usize,
-  a: usize,
-  dt: v128,
-  dtX: v128,
-  write: usize,
-  read: usize,
-  depth: usize,
-): v128 {
-  let sum = f32x4.splat(0);
-  for (let n: usize = 0; n < depth; n += 16) {
-    const decay = powerOfTwo4(f32x4.mul(dt, v128.load(a + n)));
-    const added = f32x4.mul(dtX, v128.load32_splat(write + (n >> 2)));
-    const state = fma4(decay, v128.load(h + n), added);
-    v128.store(h + n, state);
-    sum = fma4(v128.load32_splat(read + (n >> 2)), state, sum);
-  }
-  return sum;
 }
