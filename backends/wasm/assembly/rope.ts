@@ -37,8 +37,8 @@ export function rope(
     let from = x + ((<usize>row * xStride) << 2);
     let to = y + ((<usize>row * yStride) << 2);
     for (let head: u32 = 0; head < nHeads; head++) {
-      if (isInterleaved) interleaved(from, to, cosines, nPairs);
-      else halves(from, to, cosines, nPairs);
+      if (isInterleaved) interleaved(from, to, cosines, nPairs, 0);
+      else halves(from, to, cosines, nPairs, 0);
       memory.copy(to + 2 * pairBytes, from + 2 * pairBytes, headBytes - 2 * pairBytes);
       from += headBytes;
       to += headBytes;
@@ -46,27 +46,39 @@ export function rope(
   }
 }
 
+/** Stores some of four numbers, or adds them. */
 // @ts-ignore: decorator
 @inline
-function halves(x: usize, y: usize, cosines: usize, nPairs: u32): void {
+export function put(at: usize, count: u32, values: v128, adds: u32): void {
+  storeSome(at, count, adds ? f32x4.add(v128.load(at), values) : values);
+}
+
+/** Pairs (i, i + nPairs) of a head: y is x rotated, or gets x rotated back added to it. */
+// @ts-ignore: decorator
+@inline
+export function halves(x: usize, y: usize, cosines: usize, nPairs: u32, isGradient: u32): void {
   const pairBytes = <usize>nPairs << 2;
+  const back = i32x4.splat(isGradient ? i32.MIN_VALUE : 0);
   for (let i: u32 = 0; i < nPairs; i += 4) {
     const at = <usize>i << 2;
     const u = v128.load(x + at);
     const v = v128.load(x + at + pairBytes);
     const c = v128.load(cosines + at);
-    const s = v128.load(cosines + at + pairBytes);
+    const s = v128.xor(v128.load(cosines + at + pairBytes), back);
     const left = nPairs - i;
-    storeSome(y + at, left, fma4(u, c, f32x4.neg(f32x4.mul(v, s))));
-    storeSome(y + at + pairBytes, left, fma4(v, c, f32x4.mul(u, s)));
+    put(y + at, left, fma4(u, c, f32x4.neg(f32x4.mul(v, s))), isGradient);
+    put(y + at + pairBytes, left, fma4(v, c, f32x4.mul(u, s)), isGradient);
   }
 }
 
+/** The same for pairs (2i, 2i + 1). */
 // @ts-ignore: decorator
 @inline
-function interleaved(x: usize, y: usize, cosines: usize, nPairs: u32): void {
+export function interleaved(x: usize, y: usize, cosines: usize, nPairs: u32, isGradient: u32): void {
   const pairBytes = <usize>nPairs << 2;
-  const signs = i32x4(i32.MIN_VALUE, 0, i32.MIN_VALUE, 0);
+  const signs = isGradient
+    ? i32x4(0, i32.MIN_VALUE, 0, i32.MIN_VALUE)
+    : i32x4(i32.MIN_VALUE, 0, i32.MIN_VALUE, 0);
   for (let i: u32 = 0; i < nPairs; i += 2) {
     const at = <usize>i << 2;
     const uv = v128.load(x + 2 * at);
@@ -76,6 +88,6 @@ function interleaved(x: usize, y: usize, cosines: usize, nPairs: u32): void {
     const c = v128.shuffle<f32>(cc, cc, 0, 0, 1, 1);
     const s = v128.shuffle<f32>(ss, ss, 0, 0, 1, 1);
     const turned = v128.xor(f32x4.mul(vu, s), signs);
-    storeSome(y + 2 * at, 2 * (nPairs - i), fma4(uv, c, turned));
+    put(y + 2 * at, 2 * (nPairs - i), fma4(uv, c, turned), isGradient);
   }
 }

@@ -1,7 +1,7 @@
 /** Rotary position embedding of whole sequences, and its gradient: the rotation back. */
 
-import { fma4 } from '../elementary';
-import { shareOf, storeSome } from '../share';
+import { halves, interleaved, put } from '../rope';
+import { shareOf } from '../share';
 
 /**
  * y = x with each pair of channels of every head rotated by its token's angle, or y + x rotated back.
@@ -42,49 +42,5 @@ export function ropeRows(
       from += headBytes;
       to += headBytes;
     }
-  }
-}
-
-/** Stores some of four numbers, or adds them. */
-// @ts-ignore: decorator
-@inline
-function put(at: usize, count: u32, values: v128, adds: u32): void {
-  storeSome(at, count, adds ? f32x4.add(v128.load(at), values) : values);
-}
-
-// @ts-ignore: decorator
-@inline
-function halves(x: usize, y: usize, cosines: usize, nPairs: u32, isGradient: u32): void {
-  const pairBytes = <usize>nPairs << 2;
-  const back = i32x4.splat(isGradient ? i32.MIN_VALUE : 0);
-  for (let i: u32 = 0; i < nPairs; i += 4) {
-    const at = <usize>i << 2;
-    const u = v128.load(x + at);
-    const v = v128.load(x + at + pairBytes);
-    const c = v128.load(cosines + at);
-    const s = v128.xor(v128.load(cosines + at + pairBytes), back);
-    const left = nPairs - i;
-    put(y + at, left, fma4(u, c, f32x4.neg(f32x4.mul(v, s))), isGradient);
-    put(y + at + pairBytes, left, fma4(v, c, f32x4.mul(u, s)), isGradient);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function interleaved(x: usize, y: usize, cosines: usize, nPairs: u32, isGradient: u32): void {
-  const pairBytes = <usize>nPairs << 2;
-  const signs = isGradient
-    ? i32x4(0, i32.MIN_VALUE, 0, i32.MIN_VALUE)
-    : i32x4(i32.MIN_VALUE, 0, i32.MIN_VALUE, 0);
-  for (let i: u32 = 0; i < nPairs; i += 2) {
-    const at = <usize>i << 2;
-    const uv = v128.load(x + 2 * at);
-    const vu = v128.shuffle<f32>(uv, uv, 1, 0, 3, 2);
-    const cc = v128.load64_splat(cosines + at);
-    const ss = v128.load64_splat(cosines + at + pairBytes);
-    const c = v128.shuffle<f32>(cc, cc, 0, 0, 1, 1);
-    const s = v128.shuffle<f32>(ss, ss, 0, 0, 1, 1);
-    const turned = v128.xor(f32x4.mul(vu, s), signs);
-    put(y + 2 * at, 2 * (nPairs - i), fma4(uv, c, turned), isGradient);
   }
 }
