@@ -12,6 +12,7 @@ import { print, Report } from './report.ts';
 import { PARTS, type Part, type Settings } from './settings.ts';
 import { BATCHES, SMALL_MODELS } from './shapes.ts';
 import { benchSteps } from './steps.bench.ts';
+import { benchTraining } from './training.bench.ts';
 
 const USAGE = `npm run bench -- [${PARTS.join(' | ')} …] [options]   all parts without a name
   --quick            small cases, little time: to see that everything works
@@ -78,6 +79,7 @@ const RUN: Record<Part, () => Promise<void>> = {
   steps: () => benchSteps(backends, settings, report),
   overhead: () => benchOverhead(settings, report),
   prefill: () => benchPrefill(backends, settings, report),
+  training: () => benchTraining(settings, report),
 };
 for (const part of parts as Part[]) {
   print(`\n# ${part}`);

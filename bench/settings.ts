@@ -18,5 +18,13 @@ export interface Settings {
 }
 
 /** What can be asked for by name. */
-export const PARTS = ['reference', 'decode', 'kernels', 'steps', 'overhead', 'prefill'] as const;
+export const PARTS = [
+  'reference',
+  'decode',
+  'kernels',
+  'steps',
+  'overhead',
+  'prefill',
+  'training',
+] as const;
 export type Part = (typeof PARTS)[number];

@@ -3,7 +3,7 @@
 import { parametersOf } from '../realModels.ts';
 import { configOf } from './models.ts';
 import type { PeerOptions } from './options.ts';
-import { ContestantProcess } from './process.ts';
+import { ContestantProcess, type ProcessOptions } from './process.ts';
 import type { Ceiling } from './protocol.ts';
 
 export interface ThreadCeiling {
@@ -28,12 +28,24 @@ export interface Ceilings {
 const SECONDS = 0.7;
 
 export async function measureCeilings(options: PeerOptions): Promise<Ceilings> {
-  const most = Math.max(...options.threads);
+  const { models, layers } = options;
+  const sizes = Object.fromEntries(
+    models.map((model) => [model, parametersOf(configOf({ model, layers }))]),
+  );
+  return { ...(await measureRates(options.threads, options)), sizes };
+}
+
+/** Without what is only about models. */
+export async function measureRates(
+  threadCounts: readonly number[],
+  options?: ProcessOptions,
+): Promise<Omit<Ceilings, 'sizes'>> {
+  const most = Math.max(...threadCounts);
   const processes = Array.from({ length: most }, () => new ContestantProcess(options));
   try {
     const { node } = await processes[0].ask({ ask: 'version' });
     const byThreads: ThreadCeiling[] = [];
-    for (const threads of options.threads) {
+    for (const threads of threadCounts) {
       const measure = async (what: Ceiling) => {
         const some = processes.slice(0, threads);
         const request = { ask: 'ceiling', what, seconds: SECONDS } as const;
@@ -47,11 +59,7 @@ export async function measureCeilings(options: PeerOptions): Promise<Ceilings> {
         ...(Number.isFinite(fused) && { fusedMultiplyAdd: fused }),
       });
     }
-    const { models, layers } = options;
-    const sizes = Object.fromEntries(
-      models.map((model) => [model, parametersOf(configOf({ model, layers }))]),
-    );
-    return { node, byThreads, sizes };
+    return { node, byThreads };
   } finally {
     for (const process of processes) await process.end();
   }
