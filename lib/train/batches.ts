@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../../reference/errors.ts';
 import { IGNORED_LABEL } from '../../reference/labels.ts';
+import { uniform } from '../../reference/philox.ts';
 
 /** A sequence, and from which token on it is to be learned. */
 export interface Example {
@@ -40,6 +41,52 @@ export function batchOf(examples: readonly Example[], seqlen: number, padToken: 
     }
   });
   return { tokens, targets, seqlen };
+}
+
+/** Steps whose examples are sorted together. */
+const GROUP = 8;
+/** Rows are padded to a multiple of this. */
+const ROUNDED = 8;
+
+/**
+ * Batches of examples of alike length, so that little is padding: those of eight steps are sorted, dealt out, and the
+ * eight batches taken in an order by chance. Each is as long as its longest example.
+ * @param exampleAt the examples by number, from 0; step s would have had `batch` of them from (s − 1)·batch on
+ * @param seqlen tokens of a row at most
+ * @returns the batch of a step, counted from 1
+ * @throws what {@link batchOf} throws.
+ */
+export function batchesByLength(
+  exampleAt: (index: number) => Example,
+  { batch, seqlen, seed, padToken }: BatchesOptions,
+): (step: number) => Batch {
+  let group: { index: number; batches: Batch[] } | undefined;
+  const makeGroup = (index: number): Batch[] => {
+    const first = index * GROUP * batch;
+    const examples = Array.from({ length: GROUP * batch }, (_, i) => exampleAt(first + i));
+    examples.sort((a, b) => a.tokens.length - b.tokens.length);
+    const dealt = Array.from({ length: GROUP }, (_, i) => {
+      const rows = examples.slice(i * batch, (i + 1) * batch);
+      const longest = rows[rows.length - 1].tokens.length - 1;
+      const own = Math.min(seqlen, ROUNDED * Math.ceil(longest / ROUNDED));
+      const place = { seed, problem: index, sample: i, position: 1, purpose: 'problems' } as const;
+      return { order: uniform(place), batch: batchOf(rows, own, padToken) };
+    });
+    return dealt.sort((a, b) => a.order - b.order).map((one) => one.batch);
+  };
+  return (step) => {
+    const index = Math.floor((step - 1) / GROUP);
+    if (group?.index !== index) group = { index, batches: makeGroup(index) };
+    return group.batches[(step - 1) % GROUP];
+  };
+}
+
+export interface BatchesOptions {
+  /** Sequences of a batch. */
+  readonly batch: number;
+  readonly seqlen: number;
+  readonly seed: number;
+  readonly padToken: number;
 }
 
 /** Whether each row of a batch counts: 1 where it has a target. */

@@ -4,7 +4,7 @@ import { ConfigError } from '../../reference/errors.ts';
 import { createTask } from '../tasks/catalogue.ts';
 import type { Content, Task } from '../tasks/task.ts';
 import { encodeText, SPECIAL_IDS } from '../tasks/vocabulary.ts';
-import { type Batch, batchOf, type Example } from './batches.ts';
+import { type Batch, batchesByLength, type Example } from './batches.ts';
 
 /** A task's name, with a preset after a colon where it is not the usual one: `listops-cot:small`. */
 export type TaskName = string;
@@ -35,15 +35,11 @@ export function exampleOf({ prompt, chain }: Content): Example {
   return { tokens, learnFrom: asked.length };
 }
 
-/** The batch of each step, counted from 1: problems of the training split that no other step has. */
+/** The batch of each step, counted from 1: problems of the training split that no other step has, by length. */
 export function taskBatches(options: TaskDataOptions): (step: number) => Batch {
-  const { batch, seqlen, seed } = options;
+  const { seed } = options;
   const tasks = tasksNamed(options.tasks);
-  return (step) => {
-    const examples = Array.from({ length: batch }, (_, row) => {
-      const task = tasks[row % tasks.length];
-      return exampleOf(task.problem(seed, (step - 1) * batch + row, 'train'));
-    });
-    return batchOf(examples, seqlen, SPECIAL_IDS.pad);
-  };
+  const exampleAt = (index: number) =>
+    exampleOf(tasks[index % tasks.length].problem(seed, index, 'train'));
+  return batchesByLength(exampleAt, { ...options, padToken: SPECIAL_IDS.pad });
 }

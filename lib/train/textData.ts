@@ -3,7 +3,7 @@
 import { ConfigError } from '../../reference/errors.ts';
 import { uniform } from '../../reference/philox.ts';
 import { type LoadedModel, requireTokenizer } from '../loadModel.ts';
-import { type Batch, batchOf, type Example } from './batches.ts';
+import { type Batch, type BatchesOptions, batchesByLength, type Example } from './batches.ts';
 
 /** Sequences to learn from, and some that are kept apart to judge by. */
 export interface TextData {
@@ -47,15 +47,14 @@ export async function readTextData(
 /** The batch of each step, counted from 1: examples drawn by the seed. */
 export function textBatches(
   examples: readonly Example[],
-  { batch, seqlen, seed }: { batch: number; seqlen: number; seed: number },
+  options: Omit<BatchesOptions, 'padToken'>,
 ): (step: number) => Batch {
-  return (step) => {
-    const rows = Array.from({ length: batch }, (_, row) => {
-      const place = { seed, problem: step, sample: row, position: 0, purpose: 'problems' } as const;
-      return examples[Math.floor(uniform(place) * examples.length)];
-    });
-    return batchOf(rows, seqlen, 0);
+  const { seed } = options;
+  const exampleAt = (index: number) => {
+    const place = { seed, problem: index, sample: 0, position: 0, purpose: 'problems' } as const;
+    return examples[Math.floor(uniform(place) * examples.length)];
   };
+  return batchesByLength(exampleAt, { ...options, padToken: 0 });
 }
 
 function tokensOf(line: string, place: string, model: LoadedModel): number[] | undefined {
