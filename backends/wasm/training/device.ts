@@ -6,6 +6,7 @@ import type { Kernels } from '../kernels.ts';
 import { strideOf } from '../packing.ts';
 import { type Parameter, writeSteps } from '../program.ts';
 import { FILL } from './abiLayers.ts';
+import { Arena } from './arena.ts';
 
 /** Steps that are collected before they are run. */
 const QUEUE = 512;
@@ -29,10 +30,11 @@ export class TrainingMemory {
   readonly #program: number;
   readonly #call: number;
   #steps: { kernel: number; rows: 0; parameters: readonly Parameter[] }[] = [];
-  #passing: { address: number; bytes: number }[] = [];
+  readonly #passing: Arena;
 
   constructor(kernels: Kernels) {
     this.kernels = kernels;
+    this.#passing = new Arena(kernels.memory);
     this.#program = kernels.memory.allocateZeros(4 * STEP_WORDS * QUEUE);
     this.#call = kernels.memory.allocateZeros(4 * CALL_WORDS);
   }
@@ -102,16 +104,12 @@ export class TrainingMemory {
 
   /** Bytes until `reset`, with whatever they held. Returns their address. */
   scratch(bytes: number): number {
-    const all = bytes + SLACK;
-    const address = this.kernels.memory.allocate(all);
-    this.#passing.push({ address, bytes: all });
-    return address;
+    return this.#passing.allocate(bytes + SLACK);
   }
 
   reset(): void {
     this.flush();
-    for (const { address, bytes } of this.#passing) this.kernels.memory.free(address, bytes);
-    this.#passing = [];
+    this.#passing.reset();
   }
 
   read(buffer: Buffer): Float32Array {
@@ -137,9 +135,7 @@ export class TrainingMemory {
 
   #pass(shape: readonly number[]): Buffer {
     const buffer = layout(shape);
-    const address = this.kernels.memory.allocate(buffer.bytes);
-    this.#passing.push({ address, bytes: buffer.bytes });
-    return { ...buffer, address };
+    return { ...buffer, address: this.#passing.allocate(buffer.bytes) };
   }
 
   #fill({ address, rows, stride }: Buffer): void {
