@@ -1,0 +1,54 @@
+/** What shows that distillation is what helps: students made with and without each part of it, at equal tokens. */
+
+import type { DistilRecipe, StageRecipe } from '../../lib/train/recipe.ts';
+
+/** One student of the evidence. */
+export interface EvidenceRun {
+  readonly name: string;
+  /** What it says in figures. */
+  readonly title: string;
+  readonly recipe: Omit<DistilRecipe, 'seed' | 'tasks' | 'batch' | 'seqlen'>;
+}
+
+/** Steps of every run, over all its stages. */
+export const STEPS = 300;
+/** Also the way of the published recipes: warm-up, then down along a cosine. */
+const forward = (steps: number): StageRecipe => ({
+  ...{ stage: 'forward', steps, learningRate: 0.001, shape: 'cosine', warmUp: 0.05 },
+});
+const matrices = (steps: number): StageRecipe => ({
+  ...{ stage: 'matrices', steps, learningRate: 0.002 },
+});
+const hidden = (steps: number): StageRecipe => ({
+  ...{ stage: 'hidden', steps, learningRate: 0.002 },
+});
+
+const hybrid = (keptAttention: number[], more: { variant?: 'random' } = {}) => ({
+  ...{ kind: 'mambaInLlama2' as const, keptAttention, stages: [forward(STEPS)], ...more },
+});
+const pure = (stages: StageRecipe[], more: { variant?: 'random' } = {}) => ({
+  ...{ kind: 'llamba' as const, stages, ...more },
+});
+
+export const RUNS: readonly EvidenceRun[] = [
+  { name: 'kept-50', title: '50 % attention', recipe: hybrid([1, 3]) },
+  { name: 'kept-25', title: '25 % attention', recipe: hybrid([3]) },
+  { name: 'kept-0', title: '0 % attention', recipe: hybrid([]) },
+  {
+    ...{ name: 'hybrid-random', title: '25 % attention, the rest drawn by chance' },
+    recipe: hybrid([3], { variant: 'random' }),
+  },
+  { name: 'pure-forward', title: 'logits only', recipe: pure([forward(STEPS)]) },
+  {
+    ...{ name: 'pure-random', title: 'logits only, mixers drawn by chance' },
+    recipe: pure([forward(STEPS)], { variant: 'random' }),
+  },
+  {
+    ...{ name: 'pure-hidden', title: 'hidden states, then logits' },
+    recipe: pure([hidden(100), forward(STEPS - 100)]),
+  },
+  {
+    ...{ name: 'pure-all', title: 'matrices, hidden states, logits' },
+    recipe: pure([matrices(40), hidden(90), forward(STEPS - 130)]),
+  },
+];
