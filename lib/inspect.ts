@@ -1,7 +1,7 @@
 /** What a checkpoint is, from its headers alone; and whether a run could open it. */
 
 import { type ModelConfig, stateSize } from '../reference/config.ts';
-import { step, weightShapes } from '../reference/model.ts';
+import { createModel, step, weightShapes } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import { sizeOf } from '../reference/tensor.ts';
 import { type ModelDescription, readDescription } from './checkpoint/config.ts';
@@ -10,7 +10,7 @@ import type { Family } from './checkpoint/families/shared.ts';
 import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/files.ts';
 import { INDEX_FILE, isUnsafeName, refusePickle, TensorSet } from './checkpoint/shards.ts';
 import { planWeights } from './checkpoint/weights.ts';
-import { loadFromFiles, readText } from './loadModel.ts';
+import { loadParts, readText } from './loadModel.ts';
 import { buildPlan, describePlan, type Load, type Plan, type PlanLine } from './plan/index.ts';
 import { TOKENIZER_FILE } from './tokenizer/tokenizer.ts';
 
@@ -30,6 +30,8 @@ export type PlanReport = {
 export interface Inspection {
   kind: 'model' | 'tensors' | 'config' | 'tokenizer';
   family?: Family;
+  /** Whether it scores what others write, and writes nothing itself. */
+  isReward?: boolean;
   /** Layers by the kind of their mixer, e.g. `{ mamba2: 24, attention: 4 }`. */
   layers?: Record<string, number>;
   dModel?: number;
@@ -157,11 +159,13 @@ async function inspectConfig(files: ModelFiles, options: InspectOptions): Promis
 }
 
 function describeModel(description: ModelDescription, { plan }: InspectOptions): Inspection {
-  const { family, config, bosToken, eosTokens, warnings } = description;
+  const { family, config, bosToken, eosTokens, warnings, reward } = description;
+  const described = describeConfig(config);
   return {
     kind: 'config',
     family,
-    ...describeConfig(config),
+    ...described,
+    ...(reward && { isReward: true, parameters: described.parameters + config.dModel }),
     ...(plan && { plan: reportPlans(config) }),
     ...(bosToken !== undefined && { bosToken }),
     eosTokens,
@@ -211,7 +215,8 @@ async function inspectModel(files: ModelFiles, options: InspectOptions): Promise
     return { ...describeTensors(tensors), ...described, kind: 'model' };
   });
   if (!options.load) return inspection;
-  const { model, config, tokenizer, bosToken = 0 } = await loadFromFiles(files);
+  const { config, weights, tokenizer, bosToken = 0 } = await loadParts(files);
+  const model = createModel(config, weights);
   const logits = step(model, newState(config, model.precision), bosToken);
   if (!logits.every(Number.isFinite)) {
     throw new CheckpointError(

@@ -3,7 +3,7 @@
 import type { ModelConfig } from '../reference/config.ts';
 import { ConfigError } from '../reference/errors.ts';
 import { createModel, type Model } from '../reference/model.ts';
-import type { Precision } from '../reference/tensor.ts';
+import type { Precision, Tensor } from '../reference/tensor.ts';
 import { type ModelDescription, readConfigObject, readDescription } from './checkpoint/config.ts';
 import { CheckpointError } from './checkpoint/errors.ts';
 import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/files.ts';
@@ -56,17 +56,39 @@ export async function loadFromFiles(
   files: ModelFiles,
   options: LoadModelOptions = {},
 ): Promise<LoadedModel> {
+  const { weights, ...parts } = await loadParts(files, options);
+  if (parts.reward) {
+    throw new CheckpointError(
+      'UnsupportedModel',
+      'config.json',
+      'architectures: expected a model that writes, got one that scores what others wrote; ' +
+        'selscan judge does, or loadReward',
+    );
+  }
+  return { ...parts, model: createModel(parts.config, weights, options.precision) };
+}
+
+/** All of a checkpoint before a model is made of it. */
+export interface LoadedParts extends Omit<LoadedModel, 'model'> {
+  /** By the names of weightShapes, a reward model's `score` among them. */
+  readonly weights: ReadonlyMap<string, Tensor>;
+}
+
+/** Loads a checkpoint of a model that writes, or of one that scores. @throws as {@link loadModel}. */
+export async function loadParts(
+  files: ModelFiles,
+  options: LoadModelOptions = {},
+): Promise<LoadedParts> {
   const tensors = await TensorSet.open(files);
   try {
     const description = await readDescription(files, tensors.names());
     const { tokenizer, chatTemplate } = await readText(files);
     checkTokenizerFits(tokenizer, description);
     const weights = await loadWeights(tensors, description, options);
-    const model = createModel(description.config, weights, options.precision);
     return {
       ...description,
       name: files.name,
-      model,
+      weights,
       ...(tokenizer && { tokenizer }),
       ...(chatTemplate && { chatTemplate }),
     };
@@ -76,7 +98,7 @@ export async function loadFromFiles(
 }
 
 /** A folder by its path in Node, or files in memory anywhere. */
-async function openFiles(source: string | BlobFiles): Promise<ModelFiles> {
+export async function openFiles(source: string | BlobFiles): Promise<ModelFiles> {
   if (typeof source !== 'string') return filesFromBlobs(source);
   const { filesFromFolder } = await import('./checkpoint/nodeFiles.ts');
   return filesFromFolder(source);
@@ -106,7 +128,10 @@ function checkTokenizerFits(tokenizer: Tokenizer | undefined, { config }: ModelD
 }
 
 /** @throws ConfigError with code NoTokenizer. */
-export function requireTokenizer({ tokenizer, name }: LoadedModel): Tokenizer {
+export function requireTokenizer({
+  tokenizer,
+  name,
+}: Pick<LoadedModel, 'tokenizer' | 'name'>): Tokenizer {
   if (tokenizer) return tokenizer;
   throw new ConfigError(
     `${name}: expected a tokenizer.json to turn text into tokens, found none; give token ids instead`,

@@ -24,7 +24,18 @@ export interface ModelDescription {
   eosTokens: number[];
   /** Things in the files that were understood and not followed. */
   warnings: string[];
+  /** Of a model that scores sequences instead of continuing them. */
+  reward?: RewardDescription;
 }
+
+/** What a reward model's config says besides. Its head is the weight `score`, (1, dModel). */
+export interface RewardDescription {
+  /** Token that ends a step of a chain; absent where only whole chains are scored. */
+  readonly stepToken?: number;
+}
+
+/** Hugging Face's name of a Llama with a head of one row per label at the last token. */
+export const REWARD_ARCHITECTURE = 'LlamaForSequenceClassification';
 
 const MAX_CONFIG_BYTES = 10_000_000;
 
@@ -68,7 +79,10 @@ export async function readDescription(
   const mambaFields = names.includes('mamba_config.json')
     ? new Fields(await readConfigObject(files, 'mamba_config.json'), 'mamba_config.json')
     : undefined;
-  const model = readFamily(fields, mambaFields, mambaInLlamaScheme(tensorNames));
+  const read = readFamily(fields, mambaFields, mambaInLlamaScheme(tensorNames));
+  const reward = readReward(fields, read);
+  // its head scores: there is none for logits, and the embedding may stand in its place
+  const model = reward ? { ...read, config: { ...read.config, isTied: true } } : read;
   const eos = readTokens(fields, 'eos_token_id', model.config);
   const bos = readTokens(fields, 'bos_token_id', model.config);
   const generation = names.includes('generation_config.json')
@@ -80,6 +94,7 @@ export async function readDescription(
     ...(bos.length > 0 && { bosToken: bos[0] }),
     eosTokens: generationEos.length > 0 ? generationEos : eos,
     warnings,
+    ...(reward && { reward }),
   };
 }
 
@@ -137,6 +152,29 @@ function withoutRopeScaling(config: ModelConfig): ModelConfig {
       return { ...layer, mixer: { ...mixer, rope: { rotaryDim, theta, pairing } } };
     }),
   };
+}
+
+/** What a classifier's config says; undefined for a language model. */
+function readReward(
+  fields: Fields,
+  { config, family }: FamilyModel,
+): RewardDescription | undefined {
+  const architectures = fields.raw('architectures') ?? [];
+  const [name] = Array.isArray(architectures) ? architectures : [];
+  if (typeof name !== 'string' || !/For(Sequence|Token)Classification$/.test(name))
+    return undefined;
+  const refuse = (problem: string) => new CheckpointError('UnsupportedModel', fields.file, problem);
+  if (name !== REWARD_ARCHITECTURE || family !== 'llama') {
+    throw refuse(`architectures: expected ${REWARD_ARCHITECTURE} of all classifiers, got ${name}`);
+  }
+  // transformers writes the labels' names in place of their number, and means two where it writes neither
+  const names = fields.raw('id2label');
+  const labels = names instanceof Map ? names.size : fields.integer('num_labels', { default: 2 });
+  if (labels !== 1) {
+    throw refuse(`num_labels: expected 1, the score of a reward model, got ${labels}`);
+  }
+  const [stepToken] = readTokens(fields, 'step_token_id', config);
+  return stepToken === undefined ? {} : { stepToken };
 }
 
 /** One token id or a list of them, each inside the vocabulary. */

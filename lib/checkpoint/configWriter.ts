@@ -10,6 +10,7 @@ import type {
 } from '../../reference/config.ts';
 import { UnsupportedError } from '../../reference/errors.ts';
 import type { RopeScaling } from '../../reference/rope.ts';
+import { REWARD_ARCHITECTURE, type RewardDescription } from './config.ts';
 import type { WrittenDtype } from './dtypes.ts';
 import { roundUp } from './families/shared.ts';
 import type { SchemeName } from './names.ts';
@@ -18,6 +19,12 @@ import type { SchemeName } from './names.ts';
 export interface SequenceTokens {
   readonly bosToken?: number;
   readonly eosTokens?: readonly number[];
+}
+
+/** What makes a Llama with a head `score`, (1, dModel), a reward model in its files. */
+export interface RewardToWrite extends RewardDescription {
+  /** What sequences of a batch are padded with; transformers refuses to score batches without it. */
+  readonly padToken?: number;
 }
 
 /** A model's config files by name, and how its tensors are called. */
@@ -31,11 +38,11 @@ export interface WrittenConfig {
  * The config files of a model in the layout that is published for its mixers: Llama's, Cartesia's Llamba, or
  * Llama's with mamba_config.json for MambaInLlama. Says what that layout can; the caller reads it back and
  * compares.
- * @throws UnsupportedError with code UnsupportedModel when no layout has such layers.
+ * @throws UnsupportedError with code UnsupportedModel when no layout has such layers, or a reward model of them.
  */
 export function writtenConfig(
   config: ModelConfig,
-  tokens: SequenceTokens,
+  { reward, ...tokens }: SequenceTokens & { reward?: RewardToWrite },
   dtype: WrittenDtype,
 ): WrittenConfig {
   const kinds = [...new Set(config.layers.map(({ mixer }) => mixer.kind))];
@@ -52,8 +59,15 @@ export function writtenConfig(
     ]),
   });
   if (have('attention')) {
-    const fields = { ...llamaFields(config), ...known };
-    return written('llama', 'Llama', { 'config.json': fields });
+    const fields = { ...llamaFields(config), ...known, ...(reward && rewardFields(reward)) };
+    return written('llama', reward ? 'Llama reward model' : 'Llama', { 'config.json': fields });
+  }
+  if (reward) {
+    throw new UnsupportedError(
+      'writeModelFolder: expected a reward model with layers of attention only, got ' +
+        `${kinds.join(', ') || 'none'}; no published layout has others`,
+      'UnsupportedModel',
+    );
   }
   if (have('discreteMamba2')) {
     const fields = { ...llambaFields(config), ...known };
@@ -75,6 +89,17 @@ export function writtenConfig(
 function tokenFields({ bosToken, eosTokens = [] }: SequenceTokens) {
   const eos = eosTokens.length > 1 ? eosTokens : eosTokens[0];
   return { bos_token_id: bosToken ?? null, eos_token_id: eos ?? null };
+}
+
+function rewardFields({ stepToken, padToken }: RewardToWrite) {
+  return {
+    architectures: [REWARD_ARCHITECTURE],
+    num_labels: 1,
+    id2label: { 0: 'right' },
+    label2id: { right: 0 },
+    ...(padToken !== undefined && { pad_token_id: padToken }),
+    ...(stepToken !== undefined && { step_token_id: stepToken }),
+  };
 }
 
 type LayerWith<Mixer> = LayerConfig & { mixer: Mixer };

@@ -3,9 +3,14 @@
 import type { ModelConfig } from '../../reference/config.ts';
 import { SelscanError, UnsupportedError } from '../../reference/errors.ts';
 import { createModel } from '../../reference/model.ts';
-import { sizeOf, type Tensor, type Vector } from '../../reference/tensor.ts';
+import { checkShape, sizeOf, type Tensor, type Vector } from '../../reference/tensor.ts';
 import { readDescription } from './config.ts';
-import { type SequenceTokens, type WrittenConfig, writtenConfig } from './configWriter.ts';
+import {
+  type RewardToWrite,
+  type SequenceTokens,
+  type WrittenConfig,
+  writtenConfig,
+} from './configWriter.ts';
 import { decodeFloats, encodeFloats, type WrittenDtype } from './dtypes.ts';
 import { CheckpointError } from './errors.ts';
 import { filesFromBlobs, type OutputFile } from './files.ts';
@@ -14,7 +19,7 @@ import { foreignShape, type Plan, weightPlans } from './weights.ts';
 
 export interface ModelToWrite extends SequenceTokens {
   readonly config: ModelConfig;
-  /** A tensor for every name of weightShapes; others are left out. */
+  /** A tensor for every name of weightShapes, and a reward model's `score`; others are left out. */
   readonly weights: ReadonlyMap<string, Tensor>;
   /** Bytes of tokenizer.json. */
   readonly tokenizer?: Uint8Array;
@@ -22,6 +27,11 @@ export interface ModelToWrite extends SequenceTokens {
   readonly tokenizerConfig?: Uint8Array;
   /** Format of the weights: each becomes the nearest number there is, halves to even. Default F32. */
   readonly dtype?: WrittenDtype;
+  /**
+   * Makes the model one that scores sequences, in the layout of Hugging Face's LlamaForSequenceClassification: with the
+   * weight `score`, (1, dModel), in place of a head.
+   */
+  readonly reward?: RewardToWrite;
   /** README.md: what the model is, how it was made and how good it is. Default: what its config says. */
   readonly card?: string;
 }
@@ -63,11 +73,16 @@ export async function writeModelFolder(
 export async function modelFiles(model: ModelToWrite): Promise<OutputFile[]> {
   const { config, weights, dtype = 'F32' } = model;
   createModel(config, weights);
+  if (model.reward) {
+    const shape = { labels: 1, dModel: config.dModel };
+    checkShape('modelFiles', 'score', weights.get('score'), shape);
+  }
   const written = writtenConfig(config, model, dtype);
   const json = Array.from(written.files, ([name, value]) =>
     whole(name, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)),
   );
-  const plans = weightPlans({ config, scheme: written.scheme });
+  const { reward } = model;
+  const plans = weightPlans({ config, scheme: written.scheme, ...(reward && { reward }) });
   await expectReadable(model, written, json, plans);
   const card = model.card ?? defaultCard(model, written);
   return [
@@ -108,9 +123,13 @@ async function expectReadable(
   const read = await readDescription(filesFromBlobs(blobs), names).catch((error: unknown) => {
     throw error instanceof SelscanError ? refuse(error.message) : error;
   });
-  const { config, bosToken, eosTokens = [] } = model;
-  const wanted = { config, bosToken, eosTokens };
-  const got = { config: read.config, bosToken: read.bosToken, eosTokens: read.eosTokens };
+  const { config, bosToken, eosTokens = [], reward } = model;
+  const stepToken = reward?.stepToken;
+  const wanted = { config, bosToken, eosTokens, stepToken };
+  const got = {
+    ...{ config: read.config, bosToken: read.bosToken, eosTokens: read.eosTokens },
+    stepToken: read.reward?.stepToken,
+  };
   const lost = firstDifference(wanted, got, '');
   if (lost) throw refuse(lost);
 }

@@ -101,6 +101,7 @@ const LLAMA_MODEL: Names = {
   embedding: 'model.embed_tokens.weight',
   'finalNorm.weight': 'model.norm.weight',
   head: 'lm_head.weight',
+  score: 'score.weight',
 };
 const LLAMA_BLOCK: Names = {
   'mixerNorm.weight': 'input_layernorm.weight',

@@ -36,9 +36,10 @@ export interface Plan {
  * @throws CheckpointError with code MissingTensor, ShapeMismatch or UnexpectedTensor, naming all of them
  *   and the likely cause.
  */
-export function planWeights(tensors: TensorSet, { config, scheme }: ModelDescription): Plan[] {
+export function planWeights(tensors: TensorSet, description: ModelDescription): Plan[] {
+  const { config, scheme } = description;
   const names: NameScheme = SCHEMES[scheme];
-  const plans = weightPlans({ config, scheme });
+  const plans = weightPlans(description);
   const used = new Set<string>();
   const missing: string[] = [];
   const misshaped: string[] = [];
@@ -69,12 +70,15 @@ export function planWeights(tensors: TensorSet, { config, scheme }: ModelDescrip
   return plans;
 }
 
-/** Where each weight of a model stands in a checkpoint of its scheme. */
+/** Where each weight of a model, and a reward model's `score`, stands in a checkpoint of its scheme. */
 export function weightPlans({
   config,
   scheme,
-}: Pick<ModelDescription, 'config' | 'scheme'>): Plan[] {
-  return Array.from(weightShapes(config), ([name, shape]) => ({
+  reward,
+}: Pick<ModelDescription, 'config' | 'scheme' | 'reward'>): Plan[] {
+  const shapes = weightShapes(config);
+  if (reward) shapes.set('score', [1, config.dModel]);
+  return Array.from(shapes, ([name, shape]) => ({
     name,
     shape,
     parts: locate(SCHEMES[scheme], config, name, shape),

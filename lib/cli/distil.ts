@@ -2,17 +2,15 @@
 
 import type { Command } from 'commander';
 import type { TrainingDevice } from '../../backends/training.ts';
-import { UnsupportedError } from '../../reference/errors.ts';
 import { distil } from '../distil/distil.ts';
 import { initFromAttention, type ModelWithWeights } from '../distil/initFromAttention.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
-import { VOCABULARY } from '../tasks/vocabulary.ts';
 import type { Batch } from '../train/batches.ts';
 import { crossEntropyOf } from '../train/crossEntropy.ts';
 import { openTraining } from '../train/device.ts';
 import { type DistilRecipe, readDistilRecipe } from '../train/recipe.ts';
-import { taskBatches } from '../train/taskData.ts';
+import { expectTaskVocabulary, taskBatches } from '../train/taskData.ts';
 import { readTextData, type TextData, textBatches } from '../train/textData.ts';
 import type { Context } from './context.ts';
 import {
@@ -81,12 +79,7 @@ async function batchesOf(
     const data = await readTextData(path, loaded, seqlen);
     return { batches: textBatches(data.learned, recipe), data };
   }
-  if (loaded.config.vocabSize !== VOCABULARY.length) {
-    throw new UnsupportedError(
-      `teacher: expected a model of the ${VOCABULARY.length} tokens of the tasks, got one of ` +
-        `${loaded.config.vocabSize}; give texts as data in the recipe`,
-    );
-  }
+  expectTaskVocabulary(loaded.config, 'give texts as data in the recipe');
   return { batches: taskBatches({ ...recipe, tasks: tasks ?? [] }) };
 }
 

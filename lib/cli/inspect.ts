@@ -61,7 +61,7 @@ function describe(path: string, i: Inspection): string {
       .map(([key, n]) => `${show(n)} ${key}`)
       .join(', ');
   const facts: [string, string | undefined][] = [
-    ['family', i.family],
+    ['family', i.isReward ? `${i.family}, a reward model` : i.family],
     ['layers', counted(i.layers, String)],
     [
       'width',

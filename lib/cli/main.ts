@@ -9,8 +9,10 @@ import { addDistil } from './distil.ts';
 import { addExplain } from './explain.ts';
 import { addGenerate } from './generate.ts';
 import { addInspect } from './inspect.ts';
+import { addJudge } from './judge.ts';
 import { addOracle } from './oracle.ts';
 import { packageVersion } from './packageVersion.ts';
+import { addReward } from './reward.ts';
 import { addScore } from './score.ts';
 import { addTasks } from './tasks.ts';
 import { errorLine, isExpected, processTerminal } from './terminal.ts';
@@ -28,7 +30,7 @@ function createProgram(context: Context): Command {
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
-  const training = [addTasks, addTrain, addDistil];
+  const training = [addTasks, addTrain, addDistil, addReward, addJudge];
   const add = [...decoding, ...checking, ...training, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {

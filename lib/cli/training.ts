@@ -1,4 +1,4 @@
-/** What `train` and `distil` share: progress, the model that they write, and how good it is. */
+/** What `train`, `distil` and `reward` share: progress, the model that they write, and how good it is. */
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { createModel } from '../../reference/model.ts';
 import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import type { SequenceTokens } from '../checkpoint/configWriter.ts';
 import type { WrittenDtype } from '../checkpoint/dtypes.ts';
-import { modelFiles, writeModelFolder } from '../checkpoint/modelWriter.ts';
+import { type ModelToWrite, modelFiles, writeModelFolder } from '../checkpoint/modelWriter.ts';
 import type { ModelWithWeights } from '../distil/initFromAttention.ts';
 import { loadModel } from '../loadModel.ts';
 import { tokenizerJson } from '../tasks/vocabulary.ts';
@@ -32,7 +32,7 @@ export interface TrainingFlags {
   json?: boolean;
 }
 
-/** The options of both commands. */
+/** The options of all commands that train. */
 export function trainingOptions(command: Command): Command {
   return command
     .requiredOption('--recipe <file>', 'JSON object that makes the run; see docs/training.md')
@@ -75,15 +75,15 @@ export function tellProgress({ terminal }: Context, json?: boolean) {
   };
 }
 
-const minutes = (seconds: number) =>
+export const minutes = (seconds: number) =>
   seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 
 /** @throws UnsupportedError or ConfigError, before any training, for a model that could not be written at the end. */
 export async function expectWritable(
   { out, overwrite }: TrainingFlags,
-  { config, weights }: ModelWithWeights,
+  model: ModelWithWeights & Pick<ModelToWrite, 'reward'>,
 ): Promise<void> {
-  await modelFiles({ config, weights, ...TASK_TOKENS });
+  await modelFiles({ ...model, ...TASK_TOKENS });
   const isThere = await stat(out).then(
     () => true,
     () => false,
@@ -123,11 +123,7 @@ export async function finish(
   const model = { config, weights, dtype, ...texts };
   const card = (accuracy?: Accuracy) => cardOf(recipe, seconds, accuracy, heldOut);
   await writeModelFolder(flags.out, { ...model, card: card(), ...(overwrite && { overwrite }) });
-  const lines = [...curves].flatMap(([stage, curve]) =>
-    curve.map(([step, loss]) => `${stage},${step},${loss}`),
-  );
-  const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
-  await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
+  await writeCurves(flags, curves);
   let accuracy: Accuracy | undefined;
   if (flags.evaluate > 0 && recipe.tasks) {
     accuracy = await evaluate(await loadModel(flags.out, { precision: 'float32' }), {
@@ -137,6 +133,18 @@ export async function finish(
     await writeModelFolder(flags.out, { ...model, card: card(accuracy), overwrite: true });
   }
   tell(terminal, flags, seconds, accuracy, heldOut);
+}
+
+/** Writes loss.csv: the loss of every step. */
+export async function writeCurves(
+  flags: TrainingFlags,
+  curves: ReadonlyMap<string, LossCurve>,
+): Promise<void> {
+  const lines = [...curves].flatMap(([stage, curve]) =>
+    curve.map(([step, loss]) => `${stage},${step},${loss}`),
+  );
+  const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
+  await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
 }
 
 function tell(
@@ -156,7 +164,7 @@ function tell(
   if (heldOut) terminal.out(`${heldOutSentence(heldOut)}\n`);
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 function sentenceOf({ problems, greedy, greedyError, mean, coverage, samples }: Accuracy): string {
   return (
@@ -189,7 +197,7 @@ function cardOf(
 }
 
 /** The tasks' tokenizer, and the tokens that begin and end a chain. */
-const TASK_FILES = { tokenizer: new TextEncoder().encode(tokenizerJson()), ...TASK_TOKENS };
+export const TASK_FILES = { tokenizer: new TextEncoder().encode(tokenizerJson()), ...TASK_TOKENS };
 
 /** The files of another model's tokenizer. */
 async function textFilesOf({ folder, bosToken, eosTokens }: TokenizerOf) {

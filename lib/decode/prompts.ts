@@ -7,7 +7,11 @@ import { encodePrompt } from '../tokenizer/tokenizer.ts';
 import type { Prompt } from './events.ts';
 
 /** Token ids of a prompt. @throws ConfigError naming the prompt. */
-export function encodeAny(loaded: LoadedModel, prompt: Prompt, index: number): number[] {
+export function encodeAny(
+  loaded: Omit<LoadedModel, 'model'>,
+  prompt: Prompt,
+  index: number,
+): number[] {
   const { vocabRows, contextLength = Number.POSITIVE_INFINITY } = loaded.config;
   let tokens: readonly number[];
   if (typeof prompt === 'string') {
@@ -39,7 +43,7 @@ export function encodeAny(loaded: LoadedModel, prompt: Prompt, index: number): n
   return [...tokens];
 }
 
-function chatText(loaded: LoadedModel, messages: readonly ChatMessage[]): string {
+function chatText(loaded: Omit<LoadedModel, 'model'>, messages: readonly ChatMessage[]): string {
   if (loaded.chatTemplate) return loaded.chatTemplate(messages);
   throw new ConfigError(
     `${loaded.name}: expected a chat template in tokenizer_config.json, found none; give a text instead`,

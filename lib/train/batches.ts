@@ -48,6 +48,15 @@ const GROUP = 8;
 /** Rows are padded to a multiple of this. */
 const ROUNDED = 8;
 
+export const roundedUp = (tokens: number) => ROUNDED * Math.ceil(tokens / ROUNDED);
+
+/** How examples of a kind become a batch. */
+export interface Batching<Item> {
+  /** Tokens of a row that an example takes. */
+  rowOf(example: Item): number;
+  batchOf(examples: readonly Item[], seqlen: number, padToken: number): Batch;
+}
+
 /**
  * Batches of examples of alike length, so that little is padding: those of eight steps are sorted, dealt out, and the
  * eight batches taken in an order by chance. Each is as long as its longest example.
@@ -58,19 +67,28 @@ const ROUNDED = 8;
  */
 export function batchesByLength(
   exampleAt: (index: number) => Example,
+  options: BatchesOptions,
+): (step: number) => Batch {
+  const rowOf = ({ tokens }: Example) => tokens.length - 1;
+  return anyByLength(exampleAt, { rowOf, batchOf }, options);
+}
+
+/** {@link batchesByLength} of examples of any kind. */
+export function anyByLength<Item>(
+  exampleAt: (index: number) => Item,
+  { rowOf, batchOf: join }: Batching<Item>,
   { batch, seqlen, seed, padToken }: BatchesOptions,
 ): (step: number) => Batch {
   let group: { index: number; batches: Batch[] } | undefined;
   const makeGroup = (index: number): Batch[] => {
     const first = index * GROUP * batch;
     const examples = Array.from({ length: GROUP * batch }, (_, i) => exampleAt(first + i));
-    examples.sort((a, b) => a.tokens.length - b.tokens.length);
+    examples.sort((a, b) => rowOf(a) - rowOf(b));
     const dealt = Array.from({ length: GROUP }, (_, i) => {
       const rows = examples.slice(i * batch, (i + 1) * batch);
-      const longest = rows[rows.length - 1].tokens.length - 1;
-      const own = Math.min(seqlen, ROUNDED * Math.ceil(longest / ROUNDED));
+      const own = Math.min(seqlen, roundedUp(rowOf(rows[rows.length - 1])));
       const place = { seed, problem: index, sample: i, position: 1, purpose: 'problems' } as const;
-      return { order: uniform(place), batch: batchOf(rows, own, padToken) };
+      return { order: uniform(place), batch: join(rows, own, padToken) };
     });
     return dealt.sort((a, b) => a.order - b.order).map((one) => one.batch);
   };

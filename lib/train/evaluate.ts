@@ -68,7 +68,7 @@ export async function evaluate(model: LoadedModel, options: EvaluateOptions): Pr
 }
 
 /** Half the width of Wilson's interval at 95 %. */
-function halfWidth(p: number, n: number): number {
+export function halfWidth(p: number, n: number): number {
   const z = 1.96;
   return ((z / n) * Math.sqrt(n * p * (1 - p) + (z * z) / 4)) / (1 + (z * z) / n);
 }

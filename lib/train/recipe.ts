@@ -43,6 +43,19 @@ export type DistilRecipe = Recipe & {
   readonly stages: readonly StageRecipe[];
 };
 
+/** How a verifier is made: chains that the teacher draws, right and wrong ones, to learn to tell apart. */
+export type RewardRecipe = Recipe &
+  Schedule &
+  OptimiserOptions & {
+    readonly tasks: readonly TaskName[];
+    readonly steps: number;
+    /** Problems of the training split, and chains of each. */
+    readonly problems: number;
+    readonly samples: number;
+    /** At which they are drawn. Default 1. */
+    readonly temperature?: number;
+  };
+
 const COMMON = ['seed', 'batch', 'seqlen'];
 const SCHEDULE = ['learningRate', 'warmUp', 'shape', 'decay', 'least'];
 const OPTIMISER = ['betas', 'eps', 'weightDecay', 'clip'];
@@ -82,6 +95,20 @@ export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
   return recipe as unknown as DistilRecipe;
 }
 
+/** A recipe for `selscan reward`. @throws ConfigError with code Recipe naming what is wrong. */
+export async function readRewardRecipe(path: string): Promise<RewardRecipe> {
+  const recipe = await readObject(path);
+  const needed = [...COMMON, 'tasks', 'problems', 'samples', 'steps', 'learningRate'];
+  expectKeys(path, recipe, needed, ['temperature', ...SCHEDULE, ...OPTIMISER]);
+  const { problems, samples, temperature = 1 } = recipe;
+  expectCommon(path, recipe, { problems, samples });
+  expectTasks(path, recipe.tasks);
+  if (!(typeof temperature === 'number' && temperature > 0 && Number.isFinite(temperature))) {
+    throw wrong(path, `temperature: expected a number above 0, got ${JSON.stringify(temperature)}`);
+  }
+  return recipe as unknown as RewardRecipe;
+}
+
 async function readObject(path: string): Promise<Record<string, unknown>> {
   const { readFile } = await import('node:fs/promises');
   const text = await readFile(path, 'utf8');
@@ -116,9 +143,13 @@ function expectKeys(
   if (missing !== undefined) throw wrong(place, `expected ${missing}, found none`);
 }
 
-function expectCommon(path: string, recipe: Record<string, unknown>): void {
+function expectCommon(
+  path: string,
+  recipe: Record<string, unknown>,
+  more: Record<string, unknown> = {},
+): void {
   const { seed, batch, seqlen } = recipe;
-  for (const [name, value] of Object.entries({ batch, seqlen })) {
+  for (const [name, value] of Object.entries({ batch, seqlen, ...more })) {
     if (!Number.isInteger(value) || (value as number) < 1) {
       throw wrong(path, `${name}: expected a whole number ≥ 1, got ${JSON.stringify(value)}`);
     }

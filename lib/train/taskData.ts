@@ -1,9 +1,10 @@
 /** Batches of tasks' problems: prompts to be read, chains to be learned. */
 
-import { ConfigError } from '../../reference/errors.ts';
+import type { ModelConfig } from '../../reference/config.ts';
+import { ConfigError, UnsupportedError } from '../../reference/errors.ts';
 import { createTask } from '../tasks/catalogue.ts';
 import type { Content, Task } from '../tasks/task.ts';
-import { encodeText, SPECIAL_IDS } from '../tasks/vocabulary.ts';
+import { encodeText, SPECIAL_IDS, VOCABULARY } from '../tasks/vocabulary.ts';
 import { type Batch, batchesByLength, type Example } from './batches.ts';
 
 /** A task's name, with a preset after a colon where it is not the usual one: `listops-cot:small`. */
@@ -26,6 +27,14 @@ export function tasksNamed(names: readonly TaskName[]): Task[] {
     const [task, preset] = name.split(':');
     return createTask(task, preset);
   });
+}
+
+/** @throws UnsupportedError for a model of other tokens than the tasks'. */
+export function expectTaskVocabulary({ vocabSize }: ModelConfig, advice: string): void {
+  if (vocabSize === VOCABULARY.length) return;
+  throw new UnsupportedError(
+    `teacher: expected a model of the ${VOCABULARY.length} tokens of the tasks, got one of ${vocabSize}; ${advice}`,
+  );
 }
 
 /** A problem as tokens: begin, prompt, chain, end; learned from the chain on. */

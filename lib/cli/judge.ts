@@ -1,0 +1,59 @@
+/** `selscan judge`: scores of chains that others have written. */
+
+import { type Command, Option } from 'commander';
+import { loadReward } from '../reward/loadReward.ts';
+import { type ChainScores, scoreChains } from '../reward/scoreChains.ts';
+import { readChains } from './chainLines.ts';
+import type { Context } from './context.ts';
+import { readPrompts } from './files.ts';
+import { parseInteger } from './options.ts';
+import { formatTable } from './terminal.ts';
+
+interface Flags {
+  reward: string;
+  chains: string;
+  prompts?: string;
+  backend: string;
+  threads?: number;
+  json?: boolean;
+}
+
+export function addJudge(program: Command, context: Context): void {
+  program
+    .command('judge')
+    .description('score chains with a reward model: at the end, and at the end of each step')
+    .requiredOption('--reward <dir>', 'folder of the reward model')
+    .requiredOption(
+      '--chains <file>',
+      'lines {"prompt": text or ids, "text": …} or {"prompt", "tokens": [ids]}, as generate --json prints them',
+    )
+    .option(
+      '--prompts <file>',
+      'what "prompt" counts in, where it is a number: a file for generate',
+    )
+    .addOption(new Option('--backend <name>', 'what computes: wasm or reference').default('wasm'))
+    .option('--threads <n>', 'threads that compute', parseInteger)
+    .option('--json', 'one line {"chain", "outcome", "steps"} per chain')
+    .action((flags: Flags) => run(flags, context));
+}
+
+async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
+  const { backend, threads } = flags;
+  const prompts = flags.prompts === undefined ? [] : await readPrompts(flags.prompts);
+  const lines = await readChains(flags.chains, prompts);
+  const reward = await loadReward(flags.reward, { signal });
+  const tuning = { backend, signal, ...(threads !== undefined && { threads }) };
+  const scores = await scoreChains(reward, lines, tuning);
+  if (flags.json) {
+    scores.forEach((score, chain) => {
+      terminal.out(`${JSON.stringify({ chain, ...lines[chain].place, ...score })}\n`);
+    });
+    return;
+  }
+  const row = ({ outcome, steps }: ChainScores, i: number) => [
+    String(i),
+    outcome.toFixed(3),
+    steps.map((score) => score.toFixed(3)).join(' '),
+  ];
+  terminal.out(`${formatTable([['chain', 'outcome', 'steps'], ...scores.map(row)])}\n`);
+}
