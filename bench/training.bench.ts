@@ -6,7 +6,7 @@ import { plain } from '../lib/distil/stages.ts';
 import { VOCABULARY } from '../lib/tasks/vocabulary.ts';
 import type { Batch } from '../lib/train/batches.ts';
 import { openTraining } from '../lib/train/device.ts';
-import { ParameterSet } from '../lib/train/optimiser.ts';
+import { type OptimiserOptions, ParameterSet } from '../lib/train/optimiser.ts';
 import { Tape } from '../lib/train/tape.ts';
 import { initialWeights, teacherConfig } from '../lib/train/teacher.ts';
 import { uniform } from '../reference/philox.ts';
@@ -25,7 +25,8 @@ const COLUMNS: readonly Column[] = [
   ['GFLOP/s', 'gflops'],
   ['of ceiling', 'share'],
 ];
-const SHAPES = [
+/** Batch and seqlen. */
+export const SHAPES = [
   [48, 96],
   [6, 1024],
 ] as const;
@@ -84,11 +85,14 @@ export async function benchTraining(
   }
 }
 
-/** A step of training on one batch, again and again. */
+/** A step of training on one batch, again and again. It returns the loss before it. */
 export function stepOf(
   device: TrainingDevice,
   { config, weights }: ModelWithWeights,
   batch: Batch,
+  { learningRate, ...options }: OptimiserOptions & { learningRate: number } = {
+    learningRate: 1e-4,
+  },
 ): { step: () => number; free: () => void } {
   const parameters = new ParameterSet(device, weights);
   const objective = plain({ config }, () => batch);
@@ -97,7 +101,7 @@ export function stepOf(
     const variables = parameters.variables();
     const { loss } = objective({ tape, parameters: variables, step: 1 });
     tape.backward();
-    parameters.update(variables, 1e-4);
+    parameters.update(variables, learningRate, options);
     const [value] = device.read(loss);
     device.reset();
     return value;
@@ -116,7 +120,7 @@ export function randomBatch(batch: number, seqlen: number): Batch {
 }
 
 /** Multiplications and additions of a step's matrix products, attention's among them, forward and backward. */
-function flopsOf(device: TrainingDevice, model: ModelWithWeights, batch: Batch): number {
+export function flopsOf(device: TrainingDevice, model: ModelWithWeights, batch: Batch): number {
   let flops = 0;
   const size = ({ shape }: Numbers) => shape.reduce((product, n) => product * n, 1);
   const { linear, attention } = device.ops;
@@ -146,7 +150,7 @@ function flopsOf(device: TrainingDevice, model: ModelWithWeights, batch: Batch):
 }
 
 /** Nothing that is wrong is timed: the loss before the first step is the reference's. */
-async function expectReferenceLoss(name: string, model: ModelWithWeights): Promise<void> {
+export async function expectReferenceLoss(name: string, model: ModelWithWeights): Promise<void> {
   const batch = randomBatch(2, 24);
   const losses = [];
   for (const backend of ['reference', 'wasm']) {

@@ -1,9 +1,9 @@
 /** The process of one contestant: opens a model, then does what it is asked, one thing at a time. */
 
-import { readFileSync } from 'node:fs';
 import { clock } from '../timing.ts';
 import { measureCeiling } from './ceilings.ts';
 import { openLlama } from './llama.ts';
+import { peakBytes } from './memory.ts';
 import { openOurs } from './ours.ts';
 import type { Answers, Ask, Contestant, Reply, Request } from './protocol.ts';
 
@@ -43,7 +43,7 @@ async function answer(request: Request): Promise<Answers[Ask]> {
     case 'prefill':
       return clock(() => opened().prefill(request.prompt));
     case 'memory':
-      return { peakBytes: peakBytes() };
+      return { peakBytes: peakBytes('self') ?? 1024 * process.resourceUsage().maxRSS };
     case 'version':
       return { node: process.version };
     case 'ceiling':
@@ -57,15 +57,4 @@ async function answer(request: Request): Promise<Answers[Ask]> {
 function opened(): Contestant {
   if (contestant) return contestant;
   throw new Error('contestant: expected to be opened first');
-}
-
-/** The most memory that this process has had: VmHWM on Linux, elsewhere what Node knows. */
-function peakBytes(): number {
-  try {
-    const kilobytes = /VmHWM:\s*(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    if (kilobytes) return 1024 * Number(kilobytes);
-  } catch {
-    // not Linux
-  }
-  return 1024 * process.resourceUsage().maxRSS;
 }

@@ -24,8 +24,12 @@ interface Trained {
   readonly decays: boolean;
 }
 
-/** Matrices that weight decay is for. */
 const DECAYING = /\.(inProj|outProj|xProj|dtProj|gate|up|down|fc1|fc2)$/;
+
+/** Whether weight decay is for a weight, by its name: matrices only. */
+export function decays(name: string): boolean {
+  return DECAYING.test(name);
+}
 
 /** A model's weights on a device. */
 export class ParameterSet {
@@ -47,7 +51,7 @@ export class ParameterSet {
       this.#values.set(name, value);
       if (!isTrained(name)) continue;
       const [m, v] = [device.keep(shape), device.keep(shape)];
-      this.#trained.push({ name, value, m, v, decays: DECAYING.test(name) });
+      this.#trained.push({ name, value, m, v, decays: decays(name) });
     }
   }
 
