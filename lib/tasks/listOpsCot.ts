@@ -66,6 +66,16 @@ export const LISTOPS_COT_PRESETS = {
     minOperations: 6,
     maxOperations: 16,
   },
+  /** Like `small`, and with rewrites: what `long` does, for beginners. */
+  rewritten: {
+    ...PLAIN,
+    rewrites: true,
+    maxDepth: 4,
+    maxArgs: 3,
+    operationShare: 0.5,
+    minOperations: 3,
+    maxOperations: 8,
+  },
   /**
    * For what only shows in long chains. Of 2,000: prompts of 53 to 110 words, median 71; chains of 500 to 1,480, median
    * 725, nine of ten from 517 to 1,252.
