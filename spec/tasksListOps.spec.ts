@@ -216,7 +216,7 @@ describe('ListOps-CoT', () => {
     }
   });
 
-  it.each(['tiny', 'small', 'base', 'long'] as const)(
+  it.each(['tiny', 'small', 'base', 'rewritten', 'long'] as const)(
     'every step of %s is a true reduction, and the answer is the value of the expression',
     (preset) => {
       const task = listOpsCot({ preset });
@@ -236,7 +236,7 @@ describe('ListOps-CoT', () => {
             const [innermost] = /\[\w+(?: \d)+ \]/.exec(left) ?? [''];
             expect(innermost).toBe(`[${operation} ]`);
             left = left.replace(innermost, result);
-            if (preset === 'long') expect(rewritten).toBe(left);
+            if (preset === 'rewritten' || preset === 'long') expect(rewritten).toBe(left);
           }
           expect(left).toBe(value);
         }),
