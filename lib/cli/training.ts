@@ -128,6 +128,10 @@ export async function finish(
   );
   const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
   await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
+  // loaded when there is something to draw: that takes a third of a second
+  const { lossCurves } = await import('../figures/index.ts');
+  const svg = new TextEncoder().encode(lossCurves(curves));
+  await writeAtomically(`${runFolder(flags)}/loss.svg`, svg);
   let accuracy: Accuracy | undefined;
   if (flags.evaluate > 0 && recipe.tasks) {
     accuracy = await evaluate(await loadModel(flags.out, { precision: 'float32' }), {

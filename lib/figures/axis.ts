@@ -1,6 +1,6 @@
 /** Axes: which numbers they hold, where their ticks stand, how those are written. */
 
-import { plainText, textWidth } from './text.ts';
+import { fitted, textWidth } from './text.ts';
 
 /** Largest number that a figure draws, and the inverse of the least on a logarithmic axis. */
 const LARGEST = 1e100;
@@ -8,6 +8,9 @@ const LARGEST = 1e100;
 const MOST_MARKED = 12;
 /** Pixels between two labels. */
 const GAP = 8;
+/** The widest label, and how far one may stand out at the ends. */
+const WIDEST = 120;
+const OUTSIDE = 28;
 
 export const TICK_SIZE = 12;
 
@@ -46,7 +49,7 @@ export function axisOf(options: AxisOptions): Axis {
   const at = (value: number) =>
     ((scale(value) - scale(least)) / (scale(most) - scale(least))) * length;
   const { ticks, step } = ticksOf(options, least, most);
-  const label = (tick: number) => plainText(`${formatted(tick, step)}${unit}`);
+  const label = (tick: number) => fitted(`${formatted(tick, step)}${unit}`, TICK_SIZE, WIDEST);
   return { isLog, least, most, at, label, ticks: apart(ticks, options, { at, label }) };
 }
 
@@ -84,7 +87,7 @@ function ticksOf(
   least: number,
   most: number,
 ): { ticks: number[]; step?: number } {
-  const even = () => evenTicks(least, most, length / (isUpright ? 50 : 90));
+  const even = () => evenTicks(least, most, length / (isUpright ? 50 : 65));
   if (!isLog) return even();
   const distinct = new Set(values);
   if (marksValues && distinct.size <= MOST_MARKED) return { ticks: [...distinct].sort(byNumber) };
@@ -114,17 +117,19 @@ function evenTicks(least: number, most: number, count: number): { ticks: number[
   return { ticks, step };
 }
 
-/** The ticks whose labels do not touch the one before. */
+/** The ticks whose labels neither touch nor repeat the one before, nor stand out. */
 function apart(
   ticks: readonly number[],
-  { isUpright }: AxisOptions,
+  { isUpright, length }: AxisOptions,
   { at, label }: Pick<Axis, 'at' | 'label'>,
 ): number[] {
-  let end = -Infinity;
+  let [end, before] = [-Infinity, ''];
   return ticks.filter((tick) => {
     const half = (isUpright ? TICK_SIZE : textWidth(label(tick), TICK_SIZE)) / 2;
-    if (at(tick) - half < end) return false;
-    end = at(tick) + half + GAP;
+    if (label(tick) === before) return false;
+    const isOutside = at(tick) - half < -OUTSIDE || at(tick) + half > length + OUTSIDE;
+    if (isOutside || at(tick) - half < end) return false;
+    [end, before] = [at(tick) + half + GAP, label(tick)];
     return true;
   });
 }

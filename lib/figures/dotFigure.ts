@@ -89,7 +89,9 @@ export function dotFigure(options: DotFigureOptions): string {
   });
   const lines = names.map((_, i) => i);
   const height =
-    MARGIN.top + MARGIN.bottom + Math.max(1, names.length) * (8 + LINE * series.length);
+    MARGIN.top +
+    MARGIN.bottom +
+    Math.max(1, names.length) * (8 + LINE * Math.max(1, series.length));
   return drawSheet({
     ...{ title, description, notes, columns: 1 },
     legend: [...looks]
@@ -103,7 +105,7 @@ export function dotFigure(options: DotFigureOptions): string {
           Plot.gridY(lines, { strokeOpacity: 0.12 }),
           Plot.axisY(lines, {
             ...{ label: null, fontSize: TICK_SIZE, tickSize: 0, fontVariant: undefined },
-            tickFormat: (line: number) => labels[line],
+            text: (line: number) => labels[line],
           }),
           Plot.frame({ stroke: '#888888' }),
           ...marks,

@@ -95,7 +95,7 @@ function linePanel(
     ...{ title, width, height },
     marks: [
       ...numericAxis('x', { ...x, axis: xAxis, width: length }),
-      ...numericAxis('y', { ...y, axis: yAxis, width }),
+      ...numericAxis('y', { ...y, axis: yAxis, width: width - MARGIN.right }),
       Plot.frame({ stroke: '#888888' }),
       ...marks,
       ...(isEmpty ? [Plot.text(['no points'], { frameAnchor: 'middle', fontSize: 12 })] : []),
@@ -121,7 +121,8 @@ export function numericAxis(
   const ticks = axis.ticks;
   const common = {
     ...{ label: fitted(name, TICK_SIZE, width), labelArrow: false, fontSize: TICK_SIZE },
-    ...{ tickFormat: (tick: number) => axis.label(tick), tickSize: 4, fontVariant: undefined },
+    // as text: of a tick format Plot leaves out what it takes for minor ticks of a logarithm
+    ...{ text: (tick: number) => axis.label(tick), tickSize: 4, fontVariant: undefined },
   } as const;
   return which === 'x'
     ? [

@@ -77,11 +77,11 @@ export function drawSheet(sheet: Sheet): string {
     y: places[i].y - 8,
     text: fitted(title, TEXT.size + 1, panelWidth),
   }));
-  const notesTop = panelsTop + rows * rowHeight + ((rows - 1) * GAP) / 2 + SMALL.line;
+  const panelsEnd = panelsTop + rows * rowHeight + ((rows - 1) * GAP) / 2;
   const notes = sheet.notes
     .flatMap((note) => wrapped(note, SMALL.size, inner))
-    .map((text, i) => ({ x: EDGE, y: notesTop + i * SMALL.line, text }));
-  const height = notesTop + Math.max(0, notes.length - 1) * SMALL.line + EDGE;
+    .map((text, i) => ({ x: EDGE, y: panelsEnd + (i + 1) * SMALL.line, text }));
+  const height = panelsEnd + notes.length * SMALL.line + EDGE;
 
   const root = document.createElementNS(NAMESPACE, 'svg');
   const attributes = {

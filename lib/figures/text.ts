@@ -23,9 +23,11 @@ export function textWidth(text: string, size: number): number {
 }
 
 function widthOf(character: string): number {
-  if (/[ijlI.,:;'|!\s()[\]/\\tfr]/.test(character)) return 0.38;
+  if (/[ijlI.,:;'|!]/.test(character)) return 0.33;
+  if (/[\stfr()[\]/\\-]/.test(character)) return 0.41;
+  if (/[cszJ]/.test(character)) return 0.56;
   if (/[mMwW@%…→]/.test(character)) return 0.98;
-  if (/[\u1100-\u11FF\u2E80-\uFFEF\u{1F000}-\u{3FFFF}]/u.test(character)) return 1.1;
+  if (/[\u1100-\u11FF\u2E80-\uFFFF\u{1F000}-\u{3FFFF}]/u.test(character)) return 1.1;
   return /\p{Lu}/u.test(character) ? 0.74 : 0.64;
 }
 

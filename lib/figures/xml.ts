@@ -12,7 +12,8 @@ const rounded = (value: string) =>
 export function toXml(node: Node): string {
   if (node.nodeType === 3) return escaped(node.nodeValue ?? '');
   const { localName, attributes, childNodes } = node as Element;
-  const pairs = [...attributes].map(({ name, value }) => {
+  // linkedom puts each new attribute before the others
+  const pairs = [...attributes].reverse().map(({ name, value }) => {
     const shown = GEOMETRY.test(name) ? rounded(value) : value;
     return ` ${name}="${escaped(shown)}"`;
   });
