@@ -24,6 +24,9 @@ describe('loss curves', () => {
     const heights = corners(halving)[0].map(([, y]) => y);
     const steps = heights.slice(1).map((y, i) => y - heights[i]);
     for (const step of steps) expect(step).toBeCloseTo(steps[0], 1);
+    const slow = lossCurves(new Map([['train', curve(8, (i) => 15 - i)]]));
+    const even = corners(slow)[0].map(([, y]) => y);
+    expect(even[1] - even[0]).toBeCloseTo(even[7] - even[6], 1);
     const zero = lossCurves(new Map([['train', curve(8, (i) => 7 - i)]]));
     const straight = corners(zero)[0].map(([, y]) => y);
     expect(straight[1] - straight[0]).toBeCloseTo(straight[7] - straight[6], 1);
