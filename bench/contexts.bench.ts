@@ -7,8 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openBackend } from '../backends/index.ts';
 import type { Backend, Executor } from '../backends/types.ts';
+import { lineFigure } from '../lib/figures/index.ts';
 import { type ChainTiming, decodeChains } from './chains.ts';
-import { drawChart, PALETTE } from './chart.ts';
 import { type ContextTiming, expectReference, timeContext } from './contextSteps.ts';
 import { parametersOf, REAL_MODELS, randomModel } from './realModels.ts';
 import { print, Report, ratioColumns, timeColumns } from './report.ts';
@@ -54,7 +54,6 @@ if (values.help || problem) {
   process.exit(problem ? 2 : 0);
 }
 
-const COLOURS = [PALETTE.blue, PALETTE.orange, PALETTE.green, PALETTE.purple];
 const weights = values.dtype === 'f32' ? 'float32' : 'int8';
 const report = new Report();
 const { machine, node, commit, date } = report.setting;
@@ -119,22 +118,21 @@ async function timeSteps(): Promise<void> {
 }
 
 function plotOf(timed: readonly (ContextTiming & { model: string; context: number })[]): string {
-  const lines = models.map((model, i) => ({
-    name: model,
-    colour: COLOURS[i % COLOURS.length],
-    points: timed
-      .filter((one) => one.model === model)
-      .map(({ context, timing }) => {
-        const { median, min, max } = spreadOf(timing.samples);
-        return { x: context, y: median, min, max };
-      }),
-  }));
-  return drawChart({
+  return lineFigure({
     title: `A step of ${batch} sequences: lower is better`,
-    label: 'One decode step: milliseconds against tokens of context',
-    xName: 'tokens of context',
-    unit: ' ms',
-    panels: [{ title: `${values.backend}, ${values.dtype}, ${threads} threads`, lines }],
+    description: 'One decode step: milliseconds against tokens of context',
+    ...{ x: 'tokens of context', y: 'a step', yUnit: ' ms', logX: true, logY: true },
+    intervals: 'bars',
+    series: models.map((model) => ({
+      name: model,
+      panel: `${values.backend}, ${values.dtype}, ${threads} threads`,
+      points: timed
+        .filter((one) => one.model === model)
+        .map(({ context, timing }) => {
+          const { median, min, max } = spreadOf(timing.samples);
+          return { x: context, y: median, low: min, high: max };
+        }),
+    })),
     notes: [
       `${machine}, Node ${node}`,
       `commit ${commit}, ${date.slice(0, 10)}; where fewer fit, they take turns`,

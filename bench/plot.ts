@@ -1,11 +1,11 @@
 /**
- * Draws ms a step against the batch, one panel a model, as a plain SVG: from the JSON of `npm run bench`.
+ * Draws ms a step against the batch, one panel a model, as an SVG: from the JSON of `npm run bench`.
  *
  *   npx tsx bench/plot.ts measured.json docs/bench/steps.svg
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { drawChart, type Line, PALETTE } from './chart.ts';
+import { type ColourName, type FigureSeries, lineFigure } from '../lib/figures/index.ts';
 import { naiveName } from './contestants.ts';
 import type { Setting } from './report.ts';
 
@@ -20,29 +20,27 @@ interface Measured {
   msMax: number;
 }
 
-const COLOURS: Record<string, string> = {
-  reference: PALETTE.grey,
-  'plain loops': PALETTE.black,
-  'gpujs:cpu': PALETTE.orange,
-  'gpujs:webasm': PALETTE.green,
-  'gpujs:webgpu': PALETTE.blue,
-  'gpujs:webgl2': PALETTE.purple,
-  'gpujs:headlessgl': PALETTE.red,
+const COLOURS: Record<string, ColourName> = {
+  reference: 'grey',
+  'plain loops': 'black',
+  'gpujs:cpu': 'orange',
+  'gpujs:webasm': 'green',
+  'gpujs:webgpu': 'blue',
+  'gpujs:webgl2': 'purple',
+  'gpujs:headlessgl': 'red',
 };
 
 const [from, to] = process.argv.slice(2);
 if (!from || !to) throw new Error('plot: expected two files: measured.json and plot.svg');
 const measured = JSON.parse(readFileSync(from, 'utf8')) as Setting & { steps: Measured[] };
 const { steps, machine, node, commit, date } = measured;
-const svg = drawChart({
+const svg = lineFigure({
   title: 'One decode step of all sequences: ms against batch (lower is better)',
-  label: 'One decode step: milliseconds against batch',
-  xName: 'batch',
-  unit: ' ms',
-  panels: [...new Set(steps.map(({ model }) => model))].map((model) => ({
-    title: model,
-    lines: linesOf(steps.filter((row) => row.model === model)),
-  })),
+  description: 'One decode step: milliseconds against batch',
+  ...{ x: 'batch', y: 'a step', yUnit: ' ms', logX: true, logY: true, intervals: 'bars' },
+  series: [...new Set(steps.map(({ model }) => model))].flatMap((panel) =>
+    seriesOf(steps.filter(({ model }) => model === panel)).map((one) => ({ ...one, panel })),
+  ),
   notes: [
     `${machine}, Node ${node}, commit ${commit}, ${date.slice(0, 10)}`,
     [...new Set(steps.flatMap(({ ran }) => ran ?? []))].join('; '),
@@ -50,15 +48,15 @@ const svg = drawChart({
 });
 writeFileSync(to, svg);
 
-function linesOf(rows: readonly Measured[]): Line[] {
+function seriesOf(rows: readonly Measured[]): FigureSeries[] {
   return [...new Set(rows.map(({ who }) => who))].map((who) => ({
     name: who,
-    colour: COLOURS[plainName(who)] ?? '#444444',
+    colour: COLOURS[plainName(who)] ?? 'sky',
     // the naive port in the colour of its backend
     isDashed: plainName(who) !== who,
     points: rows
       .filter((row) => row.who === who)
-      .map(({ batch, ms, msMin, msMax }) => ({ x: batch, y: ms, min: msMin, max: msMax })),
+      .map(({ batch, ms, msMin, msMax }) => ({ x: batch, y: ms, low: msMin, high: msMax })),
   }));
 }
 

@@ -42,6 +42,7 @@ describe('selscan train', () => {
     const inspected = await selscan(['inspect', at('teacher'), '--json']);
     expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family: 'llama' });
     expect(readFileSync(at('teacher.run/loss.csv'), 'utf8').split('\n')).toHaveLength(14);
+    expect(readFileSync(at('teacher.run/loss.svg'), 'utf8')).toMatch(/^<svg .*>train<.*<\/svg>\n$/);
   });
 
   it.each([
@@ -61,6 +62,10 @@ describe('selscan train', () => {
       .map((line) => JSON.parse(line));
     expect(lines.at(-1).result).toMatchObject({ problems: 4, samples: 2 });
     expect(lines[0].progress.steps).toBe(3);
+    const drawn = readFileSync(at(`${kind}.run/loss.svg`), 'utf8');
+    stages.forEach(({ stage }, i) => {
+      expect(drawn).toContain(`>${i + 1} ${stage}<`);
+    });
     const inspected = await selscan(['inspect', at(kind), '--json']);
     expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family });
   });

@@ -35,6 +35,7 @@ const MAY_HAVE_INSTALL_SCRIPT = [
 const SHIPPED = [
   /^dist\/(reference|backends|lib)\/[\w/]+(\.d\.ts|\.js)$/,
   /^fixtures\/models\/[\w.-]+\/[\w.-]+$/,
+  /^fixtures\/fonts\/(DejaVuSans\.ttf|LICENSE|README\.md)$/,
   /^(reference\/README\.md|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/,
 ];
 
@@ -49,6 +50,8 @@ const NEEDED = [
   'dist/lib/cli/main.js',
   'dist/lib/decode/worker/nodeWorker.js',
   'dist/lib/decode/worker/webWorker.js',
+  'fixtures/fonts/DejaVuSans.ttf',
+  'fixtures/fonts/LICENSE',
   'fixtures/models/tinystories-260k/model.safetensors',
 ];
 

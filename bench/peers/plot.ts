@@ -1,12 +1,12 @@
 /** Tokens a second against the batch: a panel for every model and dtype. */
 
-import { type Line as ChartLine, drawChart, PALETTE } from '../chart.ts';
+import { type ColourName, type FigureSeries, lineFigure } from '../../lib/figures/index.ts';
 import type { Setting } from '../report.ts';
 import { spreadOf } from '../timing.ts';
 import type { Who } from './protocol.ts';
 import type { Line } from './table.ts';
 
-const COLOURS: Record<Who, string> = { ours: PALETTE.blue, 'llama.cpp': PALETTE.orange };
+const COLOURS: Record<Who, ColourName> = { ours: 'blue', 'llama.cpp': 'orange' };
 
 export function drawPeers(lines: readonly Line[], setting: Setting): string {
   const { machine, commit, date } = setting;
@@ -17,15 +17,16 @@ export function drawPeers(lines: readonly Line[], setting: Setting): string {
       sides.map(({ info, node }) => `${info.replace(/, \d+ threads$/, '')} (Node ${node})`),
     ),
   );
-  return drawChart({
+  return lineFigure({
     title: 'Decoding in lockstep: tokens a second over all sequences (higher is better)',
-    label: 'Decoding: tokens a second against batch',
-    xName: 'batch',
-    unit: '',
-    panels: titles.map((title) => ({
-      title,
-      lines: chartLines(decoding.filter((line) => titleOf(line) === title)),
-    })),
+    description: 'Decoding: tokens a second against batch',
+    ...{ x: 'batch', y: 'tokens a second', logX: true, logY: true, intervals: 'bars' },
+    series: titles.flatMap((panel) =>
+      seriesOf(decoding.filter((line) => titleOf(line) === panel)).map((one) => ({
+        ...one,
+        panel,
+      })),
+    ),
     notes: [`${machine}, commit ${commit}, ${date.slice(0, 10)}`, [...ran].join('; ')],
   });
 }
@@ -33,7 +34,7 @@ export function drawPeers(lines: readonly Line[], setting: Setting): string {
 const titleOf = ({ model, dtype }: Line) => `${model}, ${dtype}`;
 
 /** One thread is drawn dashed. */
-function chartLines(lines: readonly Line[]): ChartLine[] {
+function seriesOf(lines: readonly Line[]): FigureSeries[] {
   const kinds = lines.flatMap(({ sides, threads }) => sides.map(({ who }) => ({ who, threads })));
   const distinct = new Map(kinds.map((kind) => [`${kind.who}, ${kind.threads} threads`, kind]));
   return [...distinct].map(([name, { who, threads }]) => ({
@@ -46,8 +47,7 @@ function chartLines(lines: readonly Line[]): ChartLine[] {
         const side = sides.find((one) => one.who === who);
         if (!side) return [];
         const { median, min, max } = spreadOf(side.rates);
-        return [{ x: batch, y: median, min, max }];
-      })
-      .sort((a, b) => a.x - b.x),
+        return [{ x: batch, y: median, low: min, high: max }];
+      }),
   }));
 }

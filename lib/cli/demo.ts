@@ -1,13 +1,12 @@
 /** `selscan demo`, what `npm start` runs: a real model tells several stories at once, and what that took. */
 
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import type { BackendInfo } from '../../backends/types.ts';
 import { type ModelConfig, stateSize } from '../../reference/config.ts';
 import { ConfigError } from '../../reference/errors.ts';
 import { DEFAULT_BACKEND, openExecutor } from '../backend.ts';
+import { bundled } from '../bundled.ts';
 import { generate } from '../decode/generate.ts';
 import type { GenerateOptions } from '../decode/options.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
@@ -38,18 +37,7 @@ export function addDemo(program: Command, context: Context): void {
     .action((flags: Flags) => run(flags, context));
 }
 
-/** The bundled model: two folders up from lib/cli in a checkout, one more from dist/lib/cli. */
-export function bundledModel(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (let i = 0; i < 4; i++) {
-    if (existsSync(join(folder, MODEL, 'config.json'))) return join(folder, MODEL);
-    folder = dirname(folder);
-  }
-  throw new ConfigError(
-    `demo: expected ${MODEL} in the package; is the installation complete?`,
-    'NotFound',
-  );
-}
+export const bundledModel = (): string => dirname(bundled(`${MODEL}/config.json`));
 
 async function run(flags: Flags, { terminal, signal }: Context): Promise<void> {
   const { stories, maxTokens, temperature, seed } = flags;

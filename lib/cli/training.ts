@@ -145,6 +145,10 @@ export async function writeCurves(
   );
   const csv = new TextEncoder().encode(`stage,step,loss\n${lines.join('\n')}\n`);
   await writeAtomically(`${runFolder(flags)}/loss.csv`, csv);
+  // loaded when there is something to draw: that takes a third of a second
+  const { lossCurves } = await import('../figures/index.ts');
+  const svg = new TextEncoder().encode(lossCurves(curves));
+  await writeAtomically(`${runFolder(flags)}/loss.svg`, svg);
 }
 
 function tell(
