@@ -39,7 +39,7 @@ export const MULTIPLICATION_PRESETS = {
   tiny: { ...digits(1, 2, 1, 1), hasCarries: true },
   small: { ...digits(2, 2, 2, 2), hasCarries: false },
   base: { ...digits(2, 3, 2, 2), hasCarries: true },
-  /** Of 300 chains: 530 to 1,044 words, median 712. */
+  /** Of 2,000 chains: 532 to 1,052 words, median 822. */
   long: { ...digits(5, 6, 5, 6), hasCarries: true },
 } as const satisfies Record<string, MultiplicationOptions>;
 
