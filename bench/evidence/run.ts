@@ -12,36 +12,23 @@ import { openTraining } from '../../lib/train/device.ts';
 import type { Accuracy } from '../../lib/train/evaluate.ts';
 import { exampleOf, tasksNamed } from '../../lib/train/taskData.ts';
 import { currentSetting, print } from '../report.ts';
-import { RUNS } from './runs.ts';
+import { type EvidenceResult, RUNS, SMOOTHED } from './runs.ts';
 
 const USAGE = `npm run evidence -- [options]
-  --teacher DIR   default: fixtures/models/listops-teacher
-  --tasks a,b     what the students learn; default: listops-cot:base,listops-cot:base,word-problems
+  --teacher DIR   default: fixtures/models/base-teacher
+  --tasks a,b     what the students learn; default: listops-cot:base,listops-cot:small,word-problems:small
   --runs a,b      of ${RUNS.map(({ name }) => name).join(', ')}; default: all
   --seeds 1,2     default: 1
   --threads n     default: all
   --out FILE      results, added to; runs that it has are not made again; default: docs/evidence/results.json`;
 
-/** What one student reached. */
-export interface EvidenceResult extends Accuracy {
-  readonly run: string;
-  readonly seed: number;
-  /** Nats per token of the right chains of unseen problems. */
-  readonly nats: number;
-  readonly minutes: number;
-  readonly commit: string;
-  /** Loss of each step: mean over ten steps, of the last stage. */
-  readonly curve: readonly (readonly [step: number, loss: number])[];
-}
-
 /** Sequences of a step, tokens of the longest, problems that are judged, chains of each by chance. */
 const [BATCH, SEQLEN, PROBLEMS, SAMPLES] = [48, 200, 300, 16];
-const SMOOTHED = 10;
 
 const { values } = parseArgs({
   options: {
-    teacher: { type: 'string', default: 'fixtures/models/listops-teacher' },
-    tasks: { type: 'string', default: 'listops-cot:base,listops-cot:base,word-problems' },
+    teacher: { type: 'string', default: 'fixtures/models/base-teacher' },
+    tasks: { type: 'string', default: 'listops-cot:base,listops-cot:small,word-problems:small' },
     runs: { type: 'string', default: RUNS.map(({ name }) => name).join() },
     seeds: { type: 'string', default: '1' },
     threads: { type: 'string' },

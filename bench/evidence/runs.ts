@@ -1,5 +1,6 @@
 /** What shows that distillation is what helps: students made with and without each part of it, at equal tokens. */
 
+import type { Accuracy } from '../../lib/train/evaluate.ts';
 import type { DistilRecipe, StageRecipe } from '../../lib/train/recipe.ts';
 
 /** One student of the evidence. */
@@ -12,6 +13,8 @@ export interface EvidenceRun {
 
 /** Steps of every run, over all its stages. */
 export const STEPS = 300;
+/** Losses of so many steps are one point of a curve. */
+export const SMOOTHED = 10;
 /** Also the way of the published recipes: warm-up, then down along a cosine. */
 const forward = (steps: number): StageRecipe => ({
   ...{ stage: 'forward', steps, learningRate: 0.001, shape: 'cosine', warmUp: 0.05 },
@@ -52,3 +55,15 @@ export const RUNS: readonly EvidenceRun[] = [
     recipe: pure([matrices(40), hidden(90), forward(STEPS - 130)]),
   },
 ];
+
+/** What one student reached. */
+export interface EvidenceResult extends Accuracy {
+  readonly run: string;
+  readonly seed: number;
+  /** Nats per token of the right chains of unseen problems. */
+  readonly nats: number;
+  readonly minutes: number;
+  readonly commit: string;
+  /** Loss of each step: mean over ten steps, of the last stage. */
+  readonly curve: readonly (readonly [step: number, loss: number])[];
+}
