@@ -3,18 +3,20 @@
 import type { Command } from 'commander';
 import type { TrainingDevice } from '../../backends/training.ts';
 import { UnsupportedError } from '../../reference/errors.ts';
-import { distil } from '../distil/distil.ts';
-import { initFromAttention, type ModelWithWeights } from '../distil/initFromAttention.ts';
+import { distil, distilPhases, initialStudent } from '../distil/distil.ts';
+import type { ModelWithWeights } from '../distil/initFromAttention.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
-import type { Batch } from '../train/batches.ts';
+import type { Batch, Example } from '../train/batches.ts';
 import { crossEntropyOf } from '../train/crossEntropy.ts';
 import { openTraining } from '../train/device.ts';
+import type { BatchSize } from '../train/estimate.ts';
 import { type DistilRecipe, readDistilRecipe } from '../train/recipe.ts';
-import { taskBatches } from '../train/taskData.ts';
+import { expectExamplesFit, taskBatches } from '../train/taskData.ts';
 import { readTextData, type TextData, textBatches } from '../train/textData.ts';
 import type { Context } from './context.ts';
+import { tellNeeds } from './needs.ts';
 import {
   expectWritable,
   finish,
@@ -44,15 +46,21 @@ async function run(flags: Flags, context: Context): Promise<void> {
   const teacher = { config: loaded.config, weights: namedWeights(loaded.model) };
   // refuses what does not fit before anything is trained
   const { batches, data } = await batchesOf(recipe, loaded);
-  batches(1);
-  const { seed, kind, keptAttention = [] } = recipe;
-  await expectWritable(flags, initFromAttention(teacher, { kind, keptAttention, seed }));
+  const initial = initialStudent(teacher, recipe);
+  await expectWritable(flags, initial);
   const device = await openTraining(flags.backend, flags);
   try {
+    const phases = distilPhases(teacher, initial, recipe);
+    const plan = {
+      ...{ phases, size: recipe, batches },
+      ...(data && { afterwards: judging(teacher, initial) }),
+    };
+    await tellNeeds(device, plan, flags, context);
+    if (flags.dryRun) return;
     const tell = tellProgress(context, flags.json);
-    const nameOf = (i: number) => `${i + 1} ${recipe.stages[i].stage}`;
+    const nameOf = (i: number) => phases[i].name;
     const result = await distil({
-      ...{ device, teacher, recipe, batches, folder: runFolder(flags), signal },
+      ...{ device, teacher, recipe, initial, batches, folder: runFolder(flags), signal },
       onProgress: (stage, progress) => tell(nameOf(stage), progress),
     });
     if (!result.isDone) {
@@ -87,7 +95,12 @@ async function batchesOf(
         `${loaded.config.vocabSize}; give texts as data in the recipe`,
     );
   }
-  return { batches: taskBatches({ ...recipe, tasks: tasks ?? [] }) };
+  const named = { ...recipe, tasks: tasks ?? [] };
+  expectExamplesFit(
+    named,
+    recipe.stages.reduce((sum, { steps }) => sum + steps, 0),
+  );
+  return { batches: taskBatches(named) };
 }
 
 /** What teacher and student say to texts that neither was shown. */
@@ -100,4 +113,13 @@ function judgeTexts(
 ): { teacher: number; student: number } {
   const of = (model: ModelWithWeights) => crossEntropyOf(device, model, heldOut, recipe);
   return { teacher: of(teacher), student: of(student) };
+}
+
+/** {@link judgeTexts} of texts that are as long and as many at a time as they can be, for an estimate. */
+function judging(...models: readonly ModelWithWeights[]) {
+  return (device: TrainingDevice, size: BatchSize) => {
+    const tokens = new Array<number>(size.seqlen + 1).fill(0);
+    const examples = new Array<Example>(size.batch).fill({ tokens, learnFrom: 1 });
+    for (const model of models) crossEntropyOf(device, model, examples, size);
+  };
 }

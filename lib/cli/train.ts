@@ -5,11 +5,13 @@ import { plain } from '../distil/stages.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { openTraining } from '../train/device.ts';
+import type { Phase } from '../train/estimate.ts';
 import { train } from '../train/loop.ts';
 import { readTrainRecipe } from '../train/recipe.ts';
-import { taskBatches } from '../train/taskData.ts';
+import { expectExamplesFit, taskBatches } from '../train/taskData.ts';
 import { initialWeights, teacherConfig } from '../train/teacher.ts';
 import type { Context } from './context.ts';
+import { tellNeeds } from './needs.ts';
 import {
   expectWritable,
   finish,
@@ -31,13 +33,19 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
   const recipe = await readTrainRecipe(flags.recipe);
   const { steps, seed } = recipe;
   const config = teacherConfig({ vocabSize: VOCABULARY.length, ...recipe.model });
+  // refuses what does not fit before anything is opened
+  expectExamplesFit(recipe, steps);
   const batch = taskBatches(recipe);
   const initial = initialWeights(config, seed);
-  // refuses what does not fit before anything is opened
-  batch(1);
   await expectWritable(flags, { config, weights: initial });
   const device = await openTraining(flags.backend, flags);
   try {
+    const phase: Phase = {
+      ...{ name: 'train', steps, weights: initial },
+      prepare: (_, of) => ({ objective: plain({ config }, of), isTrained: () => true, free() {} }),
+    };
+    await tellNeeds(device, { phases: [phase], size: recipe, batches: batch }, flags, context);
+    if (flags.dryRun) return;
     const tell = tellProgress(context, flags.json);
     const result = await train({
       ...{ device, weights: initial, steps },

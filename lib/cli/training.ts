@@ -29,6 +29,7 @@ export interface TrainingFlags {
   samples: number;
   dtype: WrittenDtype;
   overwrite?: boolean;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -48,7 +49,8 @@ export function trainingOptions(command: Command): Command {
         .default('F32'),
     )
     .option('--overwrite', 'replace the model folder if there is one')
-    .option('--json', 'JSON lines: progress, then the result');
+    .option('--dry-run', 'only say what memory and time it would need')
+    .option('--json', 'JSON lines: what it needs, progress, then the result');
 }
 
 export const runFolder = ({ run, out }: TrainingFlags) => run ?? `${out.replace(/\/+$/, '')}.run`;
@@ -75,7 +77,7 @@ export function tellProgress({ terminal }: Context, json?: boolean) {
   };
 }
 
-const minutes = (seconds: number) =>
+export const minutes = (seconds: number) =>
   seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 
 /** @throws UnsupportedError or ConfigError, before any training, for a model that could not be written at the end. */

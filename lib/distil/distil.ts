@@ -3,6 +3,7 @@
 import type { TrainingDevice } from '../../backends/training.ts';
 import type { Batch } from '../train/batches.ts';
 import { firstNotFinite } from '../train/cause.ts';
+import type { Phase } from '../train/estimate.ts';
 import { type TrainProgress, train } from '../train/loop.ts';
 import type { DistilRecipe } from '../train/recipe.ts';
 import type { LossCurve } from '../train/savedRun.ts';
@@ -14,6 +15,8 @@ export interface DistilOptions {
   device: TrainingDevice;
   teacher: ModelWithWeights;
   recipe: DistilRecipe;
+  /** What it begins with. Default: {@link initialStudent}. */
+  initial?: ModelWithWeights;
   /** The batch of each step, counted from 1 over all stages. Default: problems of the recipe's tasks. */
   batches?: (step: number) => Batch;
   /** Where each stage is saved and goes on from. Default: nowhere. */
@@ -30,6 +33,26 @@ export interface DistilResult extends ModelWithWeights {
   readonly isDone: boolean;
 }
 
+/** What a recipe makes of a teacher before anything is trained. @throws what {@link initFromAttention} throws. */
+export function initialStudent(
+  teacher: ModelWithWeights,
+  { kind, keptAttention = [], variant = 'attention', seed }: DistilRecipe,
+): ModelWithWeights {
+  return initFromAttention(teacher, { kind, keptAttention, variant, seed });
+}
+
+/** The stages of a recipe, for an estimate of what they need. */
+export function distilPhases(
+  teacher: ModelWithWeights,
+  student: ModelWithWeights,
+  { stages }: DistilRecipe,
+): Phase[] {
+  return stages.map(({ stage, steps }, i) => ({
+    ...{ name: `${i + 1} ${stage}`, steps, weights: student.weights },
+    prepare: (device, batch) => stageOf(stage, { device, teacher, student, batch }),
+  }));
+}
+
 /**
  * Trains a student stage by stage, each with an optimiser and a schedule of its own. Stages that are saved whole are
  * taken from there; one that is half done goes on, and ends with the bits of a run that was never interrupted.
@@ -37,9 +60,8 @@ export interface DistilResult extends ModelWithWeights {
  */
 export async function distil(options: DistilOptions): Promise<DistilResult> {
   const { device, teacher, recipe, folder, onProgress, signal } = options;
-  const { kind, keptAttention = [], variant = 'attention', seed, tasks = [] } = recipe;
-  const all = options.batches ?? taskBatches({ ...recipe, tasks });
-  const initial = initFromAttention(teacher, { kind, keptAttention, variant, seed });
+  const all = options.batches ?? taskBatches({ ...recipe, tasks: recipe.tasks ?? [] });
+  const initial = options.initial ?? initialStudent(teacher, recipe);
   const { config } = initial;
   let { weights } = initial;
   const curves: LossCurve[] = [];
