@@ -106,7 +106,10 @@ function checkTokenizerFits(tokenizer: Tokenizer | undefined, { config }: ModelD
 }
 
 /** @throws ConfigError with code NoTokenizer. */
-export function requireTokenizer({ tokenizer, name }: LoadedModel): Tokenizer {
+export function requireTokenizer({
+  tokenizer,
+  name,
+}: Pick<LoadedModel, 'tokenizer' | 'name'>): Tokenizer {
   if (tokenizer) return tokenizer;
   throw new ConfigError(
     `${name}: expected a tokenizer.json to turn text into tokens, found none; give token ids instead`,
