@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { UnsupportedError } from '../../reference/errors.ts';
-import { distil, distilPhases, initialStudent } from '../distil/distil.ts';
+import { distil, distilPhases, initialStudent, lastStudent } from '../distil/distil.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
@@ -47,13 +47,14 @@ async function run(flags: Flags, context: Context): Promise<void> {
   // refuses what does not fit before anything is trained
   const { batches, texts } = await dataOf(recipe, loaded);
   const initial = initialStudent(teacher, recipe);
-  await expectWritable(flags, initial);
+  const last = lastStudent(teacher, initial, recipe);
+  await expectWritable(flags, last);
   const device = await openTraining(flags.backend, flags);
   try {
     const phases = distilPhases(teacher, initial, recipe);
     const plan = {
       ...{ phases, size: recipe, batches },
-      ...(texts && { afterwards: judgingOf([teacher, initial]) }),
+      ...(texts && { afterwards: judgingOf([teacher, last]) }),
     };
     await tellNeeds(device, plan, flags, context);
     if (flags.dryRun) return;

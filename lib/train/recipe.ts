@@ -34,6 +34,8 @@ export type TrainRecipe = Recipe &
 export interface StageRecipe extends Schedule, OptimiserOptions {
   readonly stage: StageName;
   readonly steps: number;
+  /** Layers that are attention still, each stage's among those of the one before. Default: the recipe's. */
+  readonly keptAttention?: readonly number[];
 }
 
 export type DistilRecipe = Recipe & {
@@ -84,8 +86,11 @@ export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
   recipe.stages.forEach((stage, i) => {
     const own = expectObject(path, `stages[${i}]`, stage);
     const place = `${path}: stages[${i}]`;
-    expectKeys(place, own, ['stage', 'steps', 'learningRate'], [...SCHEDULE, ...OPTIMISER]);
+    const optional = ['keptAttention', ...SCHEDULE, ...OPTIMISER];
+    expectKeys(place, own, ['stage', 'steps', 'learningRate'], optional);
+    expectLayers(place, own.keptAttention);
   });
+  expectLayers(path, recipe.keptAttention);
   return recipe as unknown as DistilRecipe;
 }
 
@@ -133,6 +138,12 @@ function expectCommon(path: string, recipe: Record<string, unknown>): void {
   if (!Number.isSafeInteger(seed) || (seed as number) < 0) {
     throw wrong(path, `seed: expected a whole number ≥ 0, got ${JSON.stringify(seed)}`);
   }
+}
+
+function expectLayers(place: string, layers: unknown): void {
+  if (layers === undefined) return;
+  if (Array.isArray(layers) && layers.every(Number.isInteger)) return;
+  throw wrong(place, `keptAttention: expected a list of layers, got ${JSON.stringify(layers)}`);
 }
 
 /** Tasks, or a file. */
