@@ -1,5 +1,7 @@
 /** What training asks of a device: ops with their gradients, losses, and an optimiser's step. */
 
+import type { DeviceMemory } from './trainingMemory.ts';
+
 /**
  * Numbers on a device, rows of a width: leading axes flattened, the last axis is the row. Activations are
  * (batch·seqlen, width), token t of sequence b in row b·seqlen + t.
@@ -276,4 +278,6 @@ export interface TrainingDevice {
   read(numbers: Numbers): Float64Array | Float32Array;
   write(numbers: Numbers, data: ArrayLike<number>): void;
   close(): Promise<void>;
+  /** Absent where nothing but the machine ends it. */
+  readonly memory?: DeviceMemory;
 }

@@ -61,13 +61,55 @@ describe('selscan train', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(lines.at(-1).result).toMatchObject({ problems: 4, samples: 2 });
-    expect(lines[0].progress.steps).toBe(3);
+    expect(lines[0].estimate.stages).toHaveLength(stages.length);
+    expect(lines[1].progress.steps).toBe(3);
     const drawn = readFileSync(at(`${kind}.run/loss.svg`), 'utf8');
     stages.forEach(({ stage }, i) => {
       expect(drawn).toContain(`>${i + 1} ${stage}<`);
     });
     const inspected = await selscan(['inspect', at(kind), '--json']);
     expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family });
+  });
+
+  it('says what it needs before it starts, and only that in a dry run', async () => {
+    const recipe = write('needs.json', teacher);
+    const command = ['train', '--recipe', recipe, '--out', at('needs')];
+    const told = await selscan([...command, '--dry-run']);
+    expect(told).toMatchObject({ code: 0, err: '' });
+    expect(told.out).toMatch(
+      /^train: 12 steps in about \d+ s; 0.0\d+ M parameters, all trained; weights .+, moments .+, activations .+\nabout \d+ s of training in all, [\d.]+ MB of memory\n$/,
+    );
+    const json = await selscan([...command, '--dry-run', '--json']);
+    const { estimate } = JSON.parse(json.out);
+    expect(estimate).toMatchObject({ stages: [{ name: 'train', steps: 12 }] });
+    expect(estimate.bytes).toBeGreaterThan(estimate.stages[0].weights);
+    expect(estimate.seconds).toBeGreaterThan(0);
+    const distilled = [
+      ...['distil', '--teacher', at('teacher'), '--recipe', write('two.json', student)],
+      ...['--out', at('needs'), '--dry-run'],
+    ];
+    const stages = (await selscan(distilled)).out.split('\n').slice(0, 4);
+    expect(stages.map((line) => line.split(':')[0])).toEqual([
+      ...['1 matrices', '2 hidden', '3 forward', '4 sft'],
+    ]);
+    expect(stages.map((line) => line.includes('teacher'))).toEqual([true, true, true, false]);
+    for (const name of ['needs', 'needs.run']) expect(existsSync(at(name))).toBe(false);
+  });
+
+  it('refuses what memory has no room for, and names the largest batch that fits', async () => {
+    const refuse = async (batch: number, seqlen: number) => {
+      const recipe = write('large.json', { ...teacher, batch, seqlen });
+      return selscan(['train', '--recipe', recipe, '--out', at('x'), '--dry-run']);
+    };
+    const refused = await refuse(5_000, 512);
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    const [, largest] =
+      /^error OutOfMemory: .* GB with batch 5000 and seqlen 512; take "batch": (\d+), the largest that fits\n$/.exec(
+        refused.err,
+      ) ?? expect.fail(refused.err);
+    expect((await refuse(Number(largest) + 50, 512)).err).toMatch(/OutOfMemory/);
+    const none = await refuse(1, 2 ** 21);
+    expect(none.err).toMatch(/not even a batch of 1 fits: take a smaller seqlen or/);
   });
 
   it.each([

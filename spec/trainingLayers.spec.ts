@@ -32,6 +32,7 @@ const newOps = (memory: TrainingMemory) => ({
   ...optimiserOps(memory),
 });
 interface Team {
+  kernels: Kernels;
   memory: TrainingMemory;
   ops: ReturnType<typeof newOps>;
 }
@@ -133,10 +134,10 @@ describe.each(BUILDS)('%s SIMD', (simd) => {
     const started = THREADS.map((threads) => Kernels.start({ simd, threads }));
     teams = (await Promise.all(started)).map((kernels) => {
       const memory = new TrainingMemory(kernels);
-      return { memory, ops: newOps(memory) };
+      return { kernels, memory, ops: newOps(memory) };
     });
   });
-  afterAll(() => Promise.all(teams.map(({ memory }) => memory.kernels.close())));
+  afterAll(() => Promise.all(teams.map(({ kernels }) => kernels.close())));
 
   function expectCase(op: Op, drawn: Case, wanted: Record<string, Tensor>): void {
     const [one, ...others] = teams.map((team) => runCase(team, op, drawn, wanted));

@@ -24,6 +24,7 @@ const newOps = (memory: TrainingMemory) => ({
 export type Ops = ReturnType<typeof newOps>;
 
 export interface Team {
+  kernels: Kernels;
   memory: TrainingMemory;
   ops: Ops;
 }
@@ -32,12 +33,12 @@ export async function startTeams(simd: Simd, threads: readonly number[] = [1, 2,
   const started = threads.map((n) => Kernels.start({ simd, threads: n, alwaysShares: true }));
   return (await Promise.all(started)).map((kernels) => {
     const memory = new TrainingMemory(kernels);
-    return { memory, ops: newOps(memory) };
+    return { kernels, memory, ops: newOps(memory) };
   });
 }
 
 export const closeTeams = (teams: readonly Team[]) =>
-  Promise.all(teams.map(({ memory }) => memory.kernels.close()));
+  Promise.all(teams.map(({ kernels }) => kernels.close()));
 
 /** Buffers of a test, which are watched: what lies between their rows and behind them stays as it is. */
 export class Watched {

@@ -1,27 +1,19 @@
 /** The memory that kernels work in: one WebAssembly memory, given out in pieces. */
 
 import { BackendError } from '../../reference/errors.ts';
+import { type Allocator, FIRST, Pieces, rounded } from './pieces.ts';
 
 /** Bytes of a page of WebAssembly memory. */
 const WASM_PAGE = 65_536;
-/** Pieces begin at a line of the cache. */
-const LINE = 64;
-/** The address 0 stands for nothing. */
-const FIRST = 1024;
 /** Most that a 32-bit memory can have. */
 export const MOST_BYTES = 65_536 * WASM_PAGE;
 
-/**
- * Gives out pieces of a growing memory. A piece that is freed serves the next one of its size: states and pages of
- * caches all have the same few sizes, so nothing is ever moved.
- */
-export class Memory {
+/** Gives out pieces of a growing memory. */
+export class Memory implements Allocator {
   readonly wasm: WebAssembly.Memory;
   /** Most bytes that it may grow to. */
   readonly limit: number;
-  readonly #free = new Map<number, number[]>();
-  #end = FIRST;
-  #used = 0;
+  readonly #pieces = new Pieces((end, size) => this.#reach(end, size));
   #f32: Float32Array;
   #u32: Uint32Array;
 
@@ -51,20 +43,22 @@ export class Memory {
 
   /** Bytes in use. */
   get used(): number {
-    return this.#used;
+    return this.#pieces.used;
+  }
+
+  /** Bytes from its beginning that were ever given out. */
+  get peak(): number {
+    return this.#pieces.end;
   }
 
   /** Bytes that can still be given out. */
   get available(): number {
-    return this.limit - this.#used - FIRST;
+    return this.limit - this.used - FIRST;
   }
 
   /** A piece of memory, with whatever it held before. @throws BackendError with code OutOfMemory. */
   allocate(bytes: number): number {
-    const size = rounded(bytes);
-    const address = this.#free.get(size)?.pop() ?? this.#extend(size);
-    this.#used += size;
-    return address;
+    return this.#pieces.allocate(bytes);
   }
 
   /** A piece of memory full of zeros. */
@@ -76,12 +70,7 @@ export class Memory {
 
   /** Takes a piece back; `bytes` as it was asked for. */
   free(address: number, bytes: number): void {
-    if (address === 0) return;
-    const size = rounded(bytes);
-    this.#used -= size;
-    const list = this.#free.get(size) ?? [];
-    this.#free.set(size, list);
-    list.push(address);
+    this.#pieces.free(address, bytes);
   }
 
   /** Puts numbers somewhere. */
@@ -89,20 +78,16 @@ export class Memory {
     this.f32.set(data, address / 4);
   }
 
-  #extend(size: number): number {
-    const address = this.#end;
-    const end = address + size;
+  #reach(end: number, size: number): void {
     const have = this.wasm.buffer.byteLength;
-    if (end > have) {
-      if (end > this.limit) throw outOfMemory(size, this.limit - address);
-      try {
-        this.wasm.grow(Math.ceil((end - have) / WASM_PAGE));
-      } catch {
-        throw outOfMemory(size, have - address);
-      }
+    if (end <= have) return;
+    const address = end - size;
+    if (end > this.limit) throw outOfMemory(size, this.limit - address);
+    try {
+      this.wasm.grow(Math.ceil((end - have) / WASM_PAGE));
+    } catch {
+      throw outOfMemory(size, have - address);
     }
-    this.#end = end;
-    return address;
   }
 
   #refresh(): void {
@@ -111,8 +96,6 @@ export class Memory {
     this.#u32 = new Uint32Array(this.wasm.buffer);
   }
 }
-
-const rounded = (bytes: number) => Math.max(Math.ceil(bytes / LINE), 1) * LINE;
 
 /** A shared memory is as large as it may become from the beginning: pages cost nothing until they are touched. */
 function newMemory(isShared: boolean, maximum: number): WebAssembly.Memory {

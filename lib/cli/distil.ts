@@ -1,18 +1,14 @@
 /** `selscan distil`: makes a recurrent student of a Transformer. */
 
 import type { Command } from 'commander';
-import type { TrainingDevice } from '../../backends/training.ts';
-import { distil } from '../distil/distil.ts';
-import { initFromAttention, type ModelWithWeights } from '../distil/initFromAttention.ts';
+import { distil, distilPhases, initialStudent, lastStudent } from '../distil/distil.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
-import type { Batch } from '../train/batches.ts';
-import { crossEntropyOf } from '../train/crossEntropy.ts';
 import { openTraining } from '../train/device.ts';
 import { type DistilRecipe, readDistilRecipe } from '../train/recipe.ts';
-import { expectTaskVocabulary, taskBatches } from '../train/taskData.ts';
-import { readTextData, type TextData, textBatches } from '../train/textData.ts';
+import { expectTaskVocabulary } from '../train/taskData.ts';
 import type { Context } from './context.ts';
+import { tellNeeds } from './needs.ts';
 import {
   expectWritable,
   finish,
@@ -21,6 +17,13 @@ import {
   tellProgress,
   trainingOptions,
 } from './training.ts';
+import {
+  judgeTexts,
+  judgingOf,
+  problemsFor,
+  type TrainingData,
+  textsFrom,
+} from './trainingData.ts';
 
 interface Flags extends TrainingFlags {
   teacher: string;
@@ -41,16 +44,23 @@ async function run(flags: Flags, context: Context): Promise<void> {
   const loaded = await loadModel(flags.teacher, { precision: 'float32', signal });
   const teacher = { config: loaded.config, weights: namedWeights(loaded.model) };
   // refuses what does not fit before anything is trained
-  const { batches, data } = await batchesOf(recipe, loaded);
-  batches(1);
-  const { seed, kind, keptAttention = [] } = recipe;
-  await expectWritable(flags, initFromAttention(teacher, { kind, keptAttention, seed }));
+  const { batches, texts } = await dataOf(recipe, loaded);
+  const initial = initialStudent(teacher, recipe);
+  const last = lastStudent(teacher, initial, recipe);
+  await expectWritable(flags, last);
   const device = await openTraining(flags.backend, flags);
   try {
+    const phases = distilPhases(teacher, initial, recipe);
+    const plan = {
+      ...{ phases, size: recipe, batches },
+      ...(texts && { afterwards: judgingOf([teacher, last]) }),
+    };
+    await tellNeeds(device, plan, flags, context);
+    if (flags.dryRun) return;
     const tell = tellProgress(context, flags.json);
-    const nameOf = (i: number) => `${i + 1} ${recipe.stages[i].stage}`;
+    const nameOf = (i: number) => phases[i].name;
     const result = await distil({
-      ...{ device, teacher, recipe, batches, folder: runFolder(flags), signal },
+      ...{ device, teacher, recipe, initial, batches, folder: runFolder(flags), signal },
       onProgress: (stage, progress) => tell(nameOf(stage), progress),
     });
     if (!result.isDone) {
@@ -61,36 +71,23 @@ async function run(flags: Flags, context: Context): Promise<void> {
       return;
     }
     const curves = new Map(result.curves.map((curve, i) => [nameOf(i), curve]));
-    const heldOut = data && judgeTexts(device, teacher, result, data, recipe);
-    const made = { ...result, curves, ...(heldOut && { heldOut }) };
-    await finish(flags, context, made, recipe, data && { folder: flags.teacher, ...loaded });
+    const judged = texts && judgeTexts(device, [teacher, result], texts, recipe);
+    const made = {
+      ...{ ...result, curves },
+      ...(judged && { heldOut: { teacher: judged[0], student: judged[1] } }),
+    };
+    await finish(flags, context, made, recipe, texts && { folder: flags.teacher, ...loaded });
   } finally {
     await device.close();
   }
 }
 
-/** Batches of the recipe's tasks, or of its file of texts. */
-async function batchesOf(
-  recipe: DistilRecipe,
-  loaded: LoadedModel,
-): Promise<{ batches: (step: number) => Batch; data?: TextData }> {
-  const { tasks, data: path, seqlen } = recipe;
-  if (path !== undefined) {
-    const data = await readTextData(path, loaded, seqlen);
-    return { batches: textBatches(data.learned, recipe), data };
-  }
-  expectTaskVocabulary(loaded.config, 'give texts as data in the recipe');
-  return { batches: taskBatches({ ...recipe, tasks: tasks ?? [] }) };
-}
-
-/** What teacher and student say to texts that neither was shown. */
-function judgeTexts(
-  device: TrainingDevice,
-  teacher: ModelWithWeights,
-  student: ModelWithWeights,
-  { heldOut }: TextData,
-  recipe: DistilRecipe,
-): { teacher: number; student: number } {
-  const of = (model: ModelWithWeights) => crossEntropyOf(device, model, heldOut, recipe);
-  return { teacher: of(teacher), student: of(student) };
+/** Problems of the recipe's tasks, or its file of texts. */
+function dataOf(recipe: DistilRecipe, teacher: LoadedModel): TrainingData | Promise<TrainingData> {
+  const { tasks = [], data, stages } = recipe;
+  const { vocabSize } = teacher.config;
+  if (data !== undefined) return textsFrom(data, { ...teacher, vocabSize }, recipe);
+  expectTaskVocabulary(teacher.config, 'give texts as data in the recipe');
+  const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);
+  return problemsFor({ ...recipe, tasks }, steps);
 }

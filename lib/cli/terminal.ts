@@ -71,6 +71,7 @@ export function systemCode(error: unknown): string {
       return 'NotAllowed';
     case 'ENOSPC':
     case 'EDQUOT':
+    case 'EFBIG':
       return 'DiskFull';
     case 'EISDIR':
       return 'IsFolder';

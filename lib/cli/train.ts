@@ -1,15 +1,17 @@
-/** `selscan train`: trains a small Llama on tasks. */
+/** `selscan train`: trains a small Llama on tasks or texts. */
 
 import type { Command } from 'commander';
 import { plain } from '../distil/stages.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { openTraining } from '../train/device.ts';
+import type { Phase } from '../train/estimate.ts';
 import { train } from '../train/loop.ts';
 import { readTrainRecipe } from '../train/recipe.ts';
-import { taskBatches } from '../train/taskData.ts';
 import { initialWeights, teacherConfig } from '../train/teacher.ts';
 import type { Context } from './context.ts';
+import { tellNeeds } from './needs.ts';
+import { readerOf } from './textReader.ts';
 import {
   expectWritable,
   finish,
@@ -18,26 +20,42 @@ import {
   tellProgress,
   trainingOptions,
 } from './training.ts';
+import { judgeTexts, judgingOf, problemsFor, textsFrom } from './trainingData.ts';
 
 export function addTrain(program: Command, context: Context): void {
   trainingOptions(
     program
       .command('train')
-      .description('train a small Transformer on tasks with chains of thought'),
+      .description('train a small Transformer on tasks with chains of thought, or on texts'),
   ).action((flags: TrainingFlags) => run(flags, context));
 }
 
 async function run(flags: TrainingFlags, context: Context): Promise<void> {
   const recipe = await readTrainRecipe(flags.recipe);
-  const { steps, seed } = recipe;
-  const config = teacherConfig({ vocabSize: VOCABULARY.length, ...recipe.model });
-  const batch = taskBatches(recipe);
-  const initial = initialWeights(config, seed);
+  const { steps, seed, seqlen, tasks = [], data } = recipe;
+  const reader = recipe.tokenizer === undefined ? undefined : await readerOf(recipe.tokenizer);
+  const vocabSize = reader?.vocabSize ?? VOCABULARY.length;
+  const contextLength = Math.max(seqlen, 2048);
+  const config = teacherConfig({ vocabSize, contextLength, ...recipe.model });
   // refuses what does not fit before anything is opened
-  batch(1);
+  const { batches: batch, texts } =
+    data !== undefined && reader
+      ? await textsFrom(data, reader, recipe)
+      : problemsFor({ ...recipe, tasks }, steps);
+  const initial = initialWeights(config, seed);
   await expectWritable(flags, { config, weights: initial });
   const device = await openTraining(flags.backend, flags);
   try {
+    const phase: Phase = {
+      ...{ name: 'train', steps, weights: initial },
+      prepare: (_, of) => ({ objective: plain({ config }, of), isTrained: () => true, free() {} }),
+    };
+    const plan = {
+      ...{ phases: [phase], size: recipe, batches: batch },
+      ...(texts && { afterwards: judgingOf([{ config, weights: initial }]) }),
+    };
+    await tellNeeds(device, plan, flags, context);
+    if (flags.dryRun) return;
     const tell = tellProgress(context, flags.json);
     const result = await train({
       ...{ device, weights: initial, steps },
@@ -55,7 +73,15 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
       return;
     }
     const curves = new Map([['train', curve]]);
-    await finish(flags, context, { config, weights, curves, seconds }, recipe);
+    const judged = texts && judgeTexts(device, [{ config, weights }], texts, recipe);
+    const made = {
+      config,
+      weights,
+      curves,
+      seconds,
+      ...(judged && { heldOut: { model: judged[0] } }),
+    };
+    await finish(flags, context, made, recipe, reader);
   } finally {
     await device.close();
   }

@@ -29,6 +29,7 @@ export interface TrainingFlags {
   samples: number;
   dtype: WrittenDtype;
   overwrite?: boolean;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -48,7 +49,8 @@ export function trainingOptions(command: Command): Command {
         .default('F32'),
     )
     .option('--overwrite', 'replace the model folder if there is one')
-    .option('--json', 'JSON lines: progress, then the result');
+    .option('--dry-run', 'only say what memory and time it would need')
+    .option('--json', 'JSON lines: what it needs, progress, then the result');
 }
 
 export const runFolder = ({ run, out }: TrainingFlags) => run ?? `${out.replace(/\/+$/, '')}.run`;
@@ -102,7 +104,7 @@ export interface TokenizerOf extends SequenceTokens {
 }
 
 /** Nats per token of held-out texts. */
-type HeldOut = { teacher: number; student: number };
+type HeldOut = { teacher: number; student: number } | { model: number };
 
 /** Writes the model and its loss curves, and solves problems with it. */
 export async function finish(
@@ -177,8 +179,11 @@ function sentenceOf({ problems, greedy, greedyError, mean, coverage, samples }: 
   );
 }
 
-const heldOutSentence = ({ teacher, student }: HeldOut) =>
-  `on held-out texts the student needs ${student.toFixed(3)} nats per token, its teacher ${teacher.toFixed(3)}`;
+const heldOutSentence = (heldOut: HeldOut) =>
+  'model' in heldOut
+    ? `on held-out texts it needs ${heldOut.model.toFixed(3)} nats per token`
+    : `on held-out texts the student needs ${heldOut.student.toFixed(3)} nats per token, ` +
+      `its teacher ${heldOut.teacher.toFixed(3)}`;
 
 function cardOf(
   recipe: { tasks?: readonly string[] },
@@ -187,11 +192,15 @@ function cardOf(
   heldOut?: HeldOut,
 ): string {
   const { tasks } = recipe;
+  const how =
+    heldOut && 'model' in heldOut
+      ? 'Trained by selscan on texts'
+      : 'Distilled by selscan from a teacher on texts';
   return [
     `# A model of ${tasks?.join(' and ') ?? 'texts'}`,
     tasks
       ? 'Trained by selscan on generated problems (`selscan tasks`), nothing else. Made by this recipe:'
-      : 'Distilled by selscan from a teacher on texts. Made by this recipe:',
+      : `${how}. Made by this recipe:`,
     `\`\`\`json\n${JSON.stringify(recipe, null, 2)}\n\`\`\``,
     `Training took ${minutes(seconds)}.`,
     ...(accuracy ? [`Measured: ${sentenceOf(accuracy)}.`] : []),

@@ -2,7 +2,12 @@
 
 export { namedWeights } from '../plan/weights.ts';
 export { type DistilOptions, type DistilResult, distil } from './distil.ts';
-export { type InitOptions, initFromAttention, type ModelWithWeights } from './initFromAttention.ts';
+export {
+  convertFurther,
+  type InitOptions,
+  initFromAttention,
+  type ModelWithWeights,
+} from './initFromAttention.ts';
 export {
   plain,
   STAGES,

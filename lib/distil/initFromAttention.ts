@@ -53,16 +53,31 @@ export function initFromAttention(
   teacher: ModelWithWeights,
   options: InitOptions,
 ): { config: ModelConfig; weights: Map<string, Tensor> } {
+  return convertFurther(teacher, teacher, options);
+}
+
+/**
+ * {@link initFromAttention} for a model some of whose layers are a student's already: those stay as they are, and so does
+ * everything else, attentions that are kept among it. Layers that are converted now begin with the attention that the
+ * model has, not the teacher's. (MambaInLlama's code copies the teacher's; there attentions are frozen while students
+ * train, so that the two are the same.)
+ * @param teacher which the model came from.
+ */
+export function convertFurther(
+  teacher: ModelWithWeights,
+  model: ModelWithWeights,
+  options: InitOptions,
+): { config: ModelConfig; weights: Map<string, Tensor> } {
   const { seed, variant = 'attention' } = options;
   if (variant !== 'attention' && variant !== 'random') {
     throw new ConfigError(`student: variant: expected attention or random, got ${variant}`);
   }
   const config = studentConfig(teacher.config, options);
-  createModel(teacher.config, teacher.weights);
-  const weightOf = (name: string) => teacher.weights.get(name) as Tensor; // createModel has seen them all
+  createModel(model.config, model.weights);
+  const weightOf = (name: string) => model.weights.get(name) as Tensor; // createModel has seen them all
   const isDrawn = variant === 'random';
   const mixers = config.layers.map(({ mixer }, i) => {
-    const attention = teacher.config.layers[i].mixer;
+    const attention = model.config.layers[i].mixer;
     if (mixer.kind === 'attention' || attention.kind !== 'attention') return undefined;
     const inProj = weightOf(`layers.${i}.mixer.inProj`);
     const values = new InitialValues(seed, i, inProj.data);

@@ -3,6 +3,15 @@
 export type { Numbers, TrainingDevice, TrainingOps } from '../../backends/training.ts';
 export { type Batch, batchOf, type Example, maskOf } from './batches.ts';
 export { openTraining, TRAINING_BACKENDS } from './device.ts';
+export {
+  type BatchSize,
+  largestBatch,
+  type MemoryNeeds,
+  memoryNeeds,
+  type Phase,
+  type PhaseNeeds,
+  timeNeeds,
+} from './estimate.ts';
 export { type Accuracy, type EvaluateOptions, evaluate } from './evaluate.ts';
 export { type GraphInput, modelOnTape, type Parameters } from './graph.ts';
 export {

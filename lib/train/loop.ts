@@ -82,16 +82,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     let tokens = 0;
     while (parameters.step < steps && !signal?.aborted) {
       const step = parameters.step + 1;
-      const tape = new Tape(device);
-      const variables = parameters.variables();
-      const { loss: numbers, tokens: seen } = objective({ tape, parameters: variables, step });
-      tape.backward();
       const learningRate = learningRateAt(schedule, step, steps);
-      const gradientNorm = parameters.update(variables, learningRate, options.optimiser);
-      const loss = device.read(numbers)[0];
+      const how = { learningRate, optimiser: options.optimiser };
+      const { loss, gradientNorm, tokens: seen } = takeStep(parameters, objective, step, how);
+      device.reset();
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-        const cause = options.findCause?.(variables, step) ?? 'a gradient that is not finite';
-        device.reset();
+        const cause =
+          options.findCause?.(parameters.variables(), step) ?? 'a gradient that is not finite';
         throw lossNotFinite(
           loss,
           step,
@@ -99,7 +96,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           saved && lastSaved > 0 ? { ...saved, lastSaved } : undefined,
         );
       }
-      device.reset();
       curve.push([step, loss]);
       tokens += seen;
       const now = performance.now();
@@ -120,6 +116,26 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     device.reset();
     parameters.free();
   }
+}
+
+/**
+ * One step: losses, gradients, AdamW. Returns the loss before it and the gradient's norm before clipping; where the norm
+ * is not finite nothing has moved. What it took stays until the device's `reset`.
+ */
+export function takeStep(
+  parameters: ParameterSet,
+  objective: Objective,
+  step: number,
+  how: { learningRate: number; optimiser?: OptimiserOptions; onForward?: () => void },
+): { loss: number; gradientNorm: number; tokens: number } {
+  const { device } = parameters;
+  const tape = new Tape(device);
+  const variables = parameters.variables();
+  const { loss, tokens } = objective({ tape, parameters: variables, step });
+  how.onForward?.();
+  tape.backward();
+  const gradientNorm = parameters.update(variables, how.learningRate, how.optimiser);
+  return { loss: device.read(loss)[0], gradientNorm, tokens };
 }
 
 function lossNotFinite(

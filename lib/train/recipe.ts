@@ -17,7 +17,10 @@ interface Recipe {
 export type TrainRecipe = Recipe &
   Schedule &
   OptimiserOptions & {
-    readonly tasks: readonly TaskName[];
+    /** What is learned, or `data`: a file of texts, and `tokenizer`: a folder whose tokenizer.json reads them. */
+    readonly tasks?: readonly TaskName[];
+    readonly data?: string;
+    readonly tokenizer?: string;
     readonly steps: number;
     readonly model: {
       readonly dModel: number;
@@ -31,6 +34,8 @@ export type TrainRecipe = Recipe &
 export interface StageRecipe extends Schedule, OptimiserOptions {
   readonly stage: StageName;
   readonly steps: number;
+  /** Layers that are attention still, each stage's among those of the one before. Default: the recipe's. */
+  readonly keptAttention?: readonly number[];
 }
 
 export type DistilRecipe = Recipe & {
@@ -64,10 +69,18 @@ const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
 /** A recipe for `selscan train`. @throws ConfigError with code Recipe naming what is wrong. */
 export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   const recipe = await readObject(path);
-  const needed = [...COMMON, 'tasks', 'steps', 'learningRate', 'model'];
-  expectKeys(path, recipe, needed, [...SCHEDULE, ...OPTIMISER]);
+  const needed = [...COMMON, 'steps', 'learningRate', 'model'];
+  const optional = ['tasks', 'data', 'tokenizer', ...SCHEDULE, ...OPTIMISER];
+  expectKeys(path, recipe, needed, optional);
   expectCommon(path, recipe);
-  expectTasks(path, recipe.tasks);
+  expectSource(path, recipe);
+  const { data, tokenizer } = recipe;
+  if ((data === undefined) !== (tokenizer === undefined)) {
+    throw wrong(path, 'expected data and tokenizer together, found only one of them');
+  }
+  if (tokenizer !== undefined && typeof tokenizer !== 'string') {
+    throw wrong(path, 'tokenizer: expected the path of a folder with a tokenizer.json');
+  }
   const model = expectObject(path, 'model', recipe.model);
   expectKeys(`${path}: model`, model, ['dModel', 'layers', 'nHeads'], MODEL);
   return recipe as unknown as TrainRecipe;
@@ -79,19 +92,18 @@ export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
   const optional = ['tasks', 'data', 'keptAttention', 'variant'];
   expectKeys(path, recipe, [...COMMON, 'kind', 'stages'], optional);
   expectCommon(path, recipe);
-  if ((recipe.tasks === undefined) === (recipe.data === undefined)) {
-    throw wrong(path, 'expected either tasks or data, a file of texts or tokens');
-  }
-  if (recipe.data === undefined) expectTasks(path, recipe.tasks);
-  else if (typeof recipe.data !== 'string') throw wrong(path, 'data: expected the path of a file');
+  expectSource(path, recipe);
   if (!Array.isArray(recipe.stages) || recipe.stages.length === 0) {
     throw wrong(path, 'stages: expected a list of at least one stage');
   }
   recipe.stages.forEach((stage, i) => {
     const own = expectObject(path, `stages[${i}]`, stage);
     const place = `${path}: stages[${i}]`;
-    expectKeys(place, own, ['stage', 'steps', 'learningRate'], [...SCHEDULE, ...OPTIMISER]);
+    const optional = ['keptAttention', ...SCHEDULE, ...OPTIMISER];
+    expectKeys(place, own, ['stage', 'steps', 'learningRate'], optional);
+    expectLayers(place, own.keptAttention);
   });
+  expectLayers(path, recipe.keptAttention);
   return recipe as unknown as DistilRecipe;
 }
 
@@ -157,6 +169,21 @@ function expectCommon(
   if (!Number.isSafeInteger(seed) || (seed as number) < 0) {
     throw wrong(path, `seed: expected a whole number ≥ 0, got ${JSON.stringify(seed)}`);
   }
+}
+
+function expectLayers(place: string, layers: unknown): void {
+  if (layers === undefined) return;
+  if (Array.isArray(layers) && layers.every(Number.isInteger)) return;
+  throw wrong(place, `keptAttention: expected a list of layers, got ${JSON.stringify(layers)}`);
+}
+
+/** Tasks, or a file. */
+function expectSource(path: string, { tasks, data }: Record<string, unknown>): void {
+  if ((tasks === undefined) === (data === undefined)) {
+    throw wrong(path, 'expected either tasks or data, a file of texts or tokens');
+  }
+  if (data === undefined) expectTasks(path, tasks);
+  else if (typeof data !== 'string') throw wrong(path, 'data: expected the path of a file');
 }
 
 function expectTasks(path: string, tasks: unknown): void {

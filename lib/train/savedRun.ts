@@ -3,12 +3,14 @@
  * What reads and writes files is loaded when it is needed: a page can train without saving.
  */
 
-import { ConfigError } from '../../reference/errors.ts';
+import { ConfigError, SelscanError } from '../../reference/errors.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
 import type { ParameterSet } from './optimiser.ts';
 
 const FILE = 'run.safetensors';
+/** What systems say when a disk, a quota or a limit of file sizes has no room. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What is known of the steps so far: [step, loss] of each. */
 export type LossCurve = [step: number, loss: number][];
@@ -20,7 +22,11 @@ export interface RunSoFar {
   readonly seconds: number;
 }
 
-/** Saves a run after a step. @throws what the disk throws; the file of an earlier step is then still whole. */
+/**
+ * Saves a run after a step.
+ * @throws SelscanError with code DiskFull where there is no room, or what else the disk throws; the file of an earlier
+ *   step is then still whole.
+ */
 export async function saveRun(
   folder: string,
   recipe: string,
@@ -30,7 +36,17 @@ export async function saveRun(
   const { writeAtomically } = await import('../checkpoint/atomicFile.ts');
   const numbers = { step: String(parameters.step), seconds: String(seconds) };
   const metadata = { recipe, ...numbers, curve: JSON.stringify(curve) };
-  await writeAtomically(`${folder}/${FILE}`, encodeSafetensors(parameters.save(), metadata));
+  const bytes = encodeSafetensors(parameters.save(), metadata);
+  try {
+    await writeAtomically(`${folder}/${FILE}`, bytes);
+  } catch (error) {
+    if (!NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    throw new SelscanError(
+      'DiskFull',
+      `${folder}: expected room for ${bytes.length} bytes of step ${parameters.step}, found less; ` +
+        'what was saved before is whole: make room, and the same command goes on from there',
+    );
+  }
 }
 
 /**

@@ -44,11 +44,34 @@ export function exampleOf({ prompt, chain }: Content): Example {
   return { tokens, learnFrom: asked.length };
 }
 
+/** Examples that are made before a run to see how long they are: a fraction of a second. */
+const LOOKED_AT = 4096;
+
+/**
+ * Looks at the first examples of a run. Longer ones may still come: the run then ends at their step.
+ * @throws ConfigError with code ExampleLength naming the longest one, where seqlen is too short for it.
+ */
+export function expectExamplesFit(options: TaskDataOptions, steps: number): void {
+  const { seed, batch, seqlen } = options;
+  const exampleAt = examplesOf(options.tasks, seed);
+  const count = Math.min(steps * batch, LOOKED_AT);
+  let longest = 0;
+  for (let i = 0; i < count; i++) longest = Math.max(longest, exampleAt(i).tokens.length - 1);
+  if (longest <= seqlen) return;
+  throw new ConfigError(
+    `seqlen: expected at least ${longest}, the longest of the first ${count} examples, got ${seqlen}; ` +
+      'take a larger seqlen',
+    'ExampleLength',
+  );
+}
+
+function examplesOf(names: readonly TaskName[], seed: number): (index: number) => Example {
+  const tasks = tasksNamed(names);
+  return (index) => exampleOf(tasks[index % tasks.length].problem(seed, index, 'train'));
+}
+
 /** The batch of each step, counted from 1: problems of the training split that no other step has, by length. */
 export function taskBatches(options: TaskDataOptions): (step: number) => Batch {
-  const { seed } = options;
-  const tasks = tasksNamed(options.tasks);
-  const exampleAt = (index: number) =>
-    exampleOf(tasks[index % tasks.length].problem(seed, index, 'train'));
+  const exampleAt = examplesOf(options.tasks, options.seed);
   return batchesByLength(exampleAt, { ...options, padToken: SPECIAL_IDS.pad });
 }

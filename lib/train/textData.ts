@@ -11,18 +11,26 @@ export interface TextData {
   readonly heldOut: readonly Example[];
 }
 
+/** What turns texts into tokens: a model's folder, or a tokenizer's. */
+export interface TextReader extends Pick<LoadedModel, 'name' | 'tokenizer' | 'bosToken'> {
+  /** Token ids are below this. */
+  readonly vocabSize: number;
+  /** Put behind every text, where it is to be learned that texts end. */
+  readonly endToken?: number;
+}
+
 /** One line in twenty is held out. */
 const HELD_OUT = 20;
 
 /**
  * Reads a file with one JSON object a line: `{"tokens": [ids]}`, as `generate --json` prints them, or `{"text": …}`. Both
- * begin with the model's begin token; what is longer than `seqlen` is cut into pieces. Other lines (a summary) and empty
+ * begin with the reader's begin token; what is longer than `seqlen` is cut into pieces. Other lines (a summary) and empty
  * ones are left out.
  * @throws ConfigError with code DataFile naming the line, or where nothing is left to learn or to hold out.
  */
 export async function readTextData(
   path: string,
-  model: LoadedModel,
+  reader: TextReader,
   seqlen: number,
 ): Promise<TextData> {
   const { readFile } = await import('node:fs/promises');
@@ -31,7 +39,7 @@ export async function readTextData(
   let count = 0;
   for (const [i, line] of (await readFile(path, 'utf8')).split(/\r?\n/).entries()) {
     if (line.trim() === '') continue;
-    const tokens = tokensOf(line, `${path}, line ${i + 1}`, model);
+    const tokens = tokensOf(line, `${path}, line ${i + 1}`, reader);
     if (!tokens) continue;
     (count++ % HELD_OUT === HELD_OUT - 1 ? heldOut : learned).push(...pieces(tokens, seqlen));
   }
@@ -57,7 +65,7 @@ export function textBatches(
   return batchesByLength(exampleAt, { ...options, padToken: 0 });
 }
 
-function tokensOf(line: string, place: string, model: LoadedModel): number[] | undefined {
+function tokensOf(line: string, place: string, reader: TextReader): number[] | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -65,9 +73,9 @@ function tokensOf(line: string, place: string, model: LoadedModel): number[] | u
     throw new ConfigError(`${place}: expected a JSON object, found none`, 'DataFile');
   }
   const { tokens, text } = (value ?? {}) as { tokens?: unknown; text?: unknown };
-  const begin = model.bosToken === undefined ? [] : [model.bosToken];
+  const begin = reader.bosToken === undefined ? [] : [reader.bosToken];
   if (Array.isArray(tokens)) {
-    const { vocabSize } = model.config;
+    const { vocabSize } = reader;
     const wrong = tokens.find(
       (token) => !Number.isInteger(token) || token < 0 || token >= vocabSize,
     );
@@ -78,7 +86,9 @@ function tokensOf(line: string, place: string, model: LoadedModel): number[] | u
       'DataFile',
     );
   }
-  return typeof text === 'string' ? requireTokenizer(model).encode(text) : undefined;
+  if (typeof text !== 'string') return undefined;
+  const { endToken } = reader;
+  return [...requireTokenizer(reader).encode(text), ...(endToken === undefined ? [] : [endToken])];
 }
 
 /** Pieces of seqlen + 1 tokens, each beginning with the last one of the piece before. */

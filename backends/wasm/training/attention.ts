@@ -6,7 +6,6 @@ import { strideOf } from '../packing.ts';
 import * as abi from './abiAttention.ts';
 import { type Buffer, own, type TrainingMemory } from './device.ts';
 import { rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
 
 /** Products of a block of queries with one of keys. */
 export const BLOCK_NUMBERS = abi.ATTENTION_BLOCK ** 2;
@@ -14,8 +13,7 @@ export const BLOCK_NUMBERS = abi.ATTENTION_BLOCK ** 2;
 export function attentionOps(
   memory: TrainingMemory,
 ): Pick<TrainingOps, 'rope' | 'attention' | 'attentionMatrix'> {
-  const { threads } = memory;
-  const workspace = new Workspace(memory);
+  const { threads, workspace } = memory;
   const tables = new Map<string, Buffer>();
 
   /** [position][cos of each pair, then sin of each] of at least seqlen positions. */
@@ -26,14 +24,16 @@ export function attentionOps(
     const known = tables.get(key);
     if (known) return known;
     const pairs = frequencies.length;
-    const data = new Float32Array(positions * 2 * pairs);
-    for (let position = 0, at = 0; position < positions; position++, at += 2 * pairs) {
-      frequencies.forEach((frequency, pair) => {
-        data[at + pair] = Math.cos(position * frequency);
-        data[at + pairs + pair] = Math.sin(position * frequency);
-      });
-    }
-    const table = memory.keep([positions, 2 * pairs], data);
+    const table = memory.keep([positions, 2 * pairs], () => {
+      const data = new Float32Array(positions * 2 * pairs);
+      for (let position = 0, at = 0; position < positions; position++, at += 2 * pairs) {
+        frequencies.forEach((frequency, pair) => {
+          data[at + pair] = Math.cos(position * frequency);
+          data[at + pairs + pair] = Math.sin(position * frequency);
+        });
+      }
+      return data;
+    });
     tables.set(key, table);
     return table;
   }

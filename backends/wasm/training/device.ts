@@ -1,12 +1,15 @@
 /** Training's memory in WASM, and the steps that wait to be run. */
 
 import type { Numbers } from '../../training.ts';
+import type { StepBytes } from '../../trainingMemory.ts';
 import { CALL_WORDS, STEP_WORDS } from '../abi.ts';
-import type { Kernels } from '../kernels.ts';
+import type { Memory } from '../memory.ts';
 import { strideOf } from '../packing.ts';
+import type { Allocator } from '../pieces.ts';
 import { type Parameter, writeSteps } from '../program.ts';
 import { FILL } from './abiLayers.ts';
 import { Arena } from './arena.ts';
+import { Workspace } from './workspace.ts';
 
 /** Steps that are collected before they are run. */
 const QUEUE = 512;
@@ -25,16 +28,28 @@ export interface Buffer extends Numbers {
   readonly bytes: number;
 }
 
+/** What training needs of the compiled kernels. */
+export interface TrainingKernels {
+  readonly memory: Pick<Memory, 'allocate' | 'allocateZeros' | 'free' | 'write' | 'f32' | 'u32'>;
+  readonly threads: number;
+  run(program: number, steps: number, call: number): void;
+}
+
 export class TrainingMemory {
-  readonly kernels: Kernels;
+  readonly kernels: TrainingKernels;
+  /** Of all ops: they run one after the other. */
+  readonly workspace: Workspace;
   readonly #program: number;
   readonly #call: number;
   #steps: { kernel: number; rows: 0; parameters: readonly Parameter[] }[] = [];
-  readonly #passing: Arena;
+  /** What lives until `reset`. */
+  protected readonly passing: Arena;
 
-  constructor(kernels: Kernels) {
+  /** @param ofStep where the numbers of a step and the workspace lie: among all others unless said. */
+  constructor(kernels: TrainingKernels, ofStep: Allocator = kernels.memory) {
     this.kernels = kernels;
-    this.#passing = new Arena(kernels.memory);
+    this.passing = new Arena(ofStep);
+    this.workspace = new Workspace(ofStep, () => this.flush());
     this.#program = kernels.memory.allocateZeros(4 * STEP_WORDS * QUEUE);
     this.#call = kernels.memory.allocateZeros(4 * CALL_WORDS);
   }
@@ -60,11 +75,11 @@ export class TrainingMemory {
   }
 
   /** Numbers that stay. */
-  keep(shape: readonly number[], data?: ArrayLike<number>): Buffer {
+  keep(shape: readonly number[], data?: ArrayLike<number> | (() => ArrayLike<number>)): Buffer {
     const buffer = layout(shape);
     const address = this.kernels.memory.allocateZeros(buffer.bytes);
     const kept = { ...buffer, address };
-    if (data) this.write(kept, data);
+    if (data) this.write(kept, typeof data === 'function' ? data() : data);
     return kept;
   }
 
@@ -104,12 +119,18 @@ export class TrainingMemory {
 
   /** Bytes until `reset`, with whatever they held. Returns their address. */
   scratch(bytes: number): number {
-    return this.#passing.allocate(bytes + SLACK);
+    return this.passing.allocate(bytes + SLACK);
   }
 
   reset(): void {
     this.flush();
-    this.#passing.reset();
+    this.passing.reset();
+  }
+
+  /** Takes at once what the largest step needs: later none can find less. @throws BackendError with code OutOfMemory. */
+  reserve({ passing, workspace }: StepBytes): void {
+    this.passing.reserve(passing);
+    this.workspace.reserve(workspace);
   }
 
   read(buffer: Buffer): Float32Array {
@@ -135,7 +156,7 @@ export class TrainingMemory {
 
   #pass(shape: readonly number[]): Buffer {
     const buffer = layout(shape);
-    return { ...buffer, address: this.#passing.allocate(buffer.bytes) };
+    return { ...buffer, address: this.passing.allocate(buffer.bytes) };
   }
 
   #fill({ address, rows, stride }: Buffer): void {

@@ -6,7 +6,6 @@ import { strideOf } from '../packing.ts';
 import * as abi from './abiLayers.ts';
 import { type Buffer, own, type TrainingMemory } from './device.ts';
 import { at, optionalRows, rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
 
 type Layers = Pick<
   TrainingOps,
@@ -17,8 +16,7 @@ type Layers = Pick<
 type NormIn = Omit<GatedRmsNormIn, 'z'> & { z?: Numbers };
 
 export function layerOps(memory: TrainingMemory): Layers {
-  const { threads } = memory;
-  const workspace = new Workspace(memory);
+  const { threads, workspace } = memory;
 
   /** y += x, of rows that may be columns of longer ones. */
   function addTo(x: Buffer, y: Buffer, from = { x: 0, y: 0 }, width = x.width): void {

@@ -5,7 +5,6 @@ import { panelsSize, strideOf } from '../packing.ts';
 import * as abi from './abiLayers.ts';
 import { type Buffer, own, type TrainingMemory } from './device.ts';
 import { at, optionalRows, rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
 
 /** Most rows that a thread interleaves at a time: with all of a panel's they stay in its cache. */
 const BLOCK_ROWS = 64;
@@ -17,8 +16,7 @@ const GROUP_TILES = 8;
 const TILE_BYTES = 128;
 
 export function linearOp(memory: TrainingMemory): Pick<TrainingOps, 'linear'> {
-  const { threads } = memory;
-  const workspace = new Workspace(memory);
+  const { threads, workspace } = memory;
 
   /** y = x·panels + bias, or added to y. The panels are made by a step before. */
   function multiply(

@@ -8,14 +8,12 @@ import { COLUMN_SUMS, FILL } from './abiLayers.ts';
 import { BLOCK_NUMBERS, lines, sequencesOf } from './attention.ts';
 import { own, type TrainingMemory } from './device.ts';
 import { at, optionalRows, rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
 
 /** Numbers of a tile of products. */
 const TILE = 32;
 
 export function mixerMatrixOp(memory: TrainingMemory): Pick<TrainingOps, 'mixerMatrix'> {
-  const { threads } = memory;
-  const workspace = new Workspace(memory);
+  const { threads, workspace } = memory;
 
   const mixerMatrix: TrainingOps['mixerMatrix'] = {
     forward(input) {

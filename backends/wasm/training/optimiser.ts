@@ -4,12 +4,11 @@ import type { TrainingOps } from '../../training.ts';
 import * as abi from './abiLayers.ts';
 import { own, type TrainingMemory } from './device.ts';
 import { rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
 
 const real = (value: number) => ({ real: value });
 
 export function optimiserOps(memory: TrainingMemory): Pick<TrainingOps, 'sumOfSquares' | 'adamW'> {
-  const workspace = new Workspace(memory);
+  const { workspace } = memory;
   return {
     sumOfSquares(numbers) {
       const buffers = numbers.map(own);

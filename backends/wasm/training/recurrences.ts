@@ -7,12 +7,12 @@ import { own, type TrainingMemory } from './device.ts';
 import { discreteSsd, ssd } from './headRecurrences.ts';
 import { selectiveScan } from './selectiveScan.ts';
 import { at, optionalRows, rowsOf } from './shapes.ts';
-import { Workspace } from './workspace.ts';
+import type { Workspace } from './workspace.ts';
 
 type Recurrences = Pick<TrainingOps, 'causalConv1d' | 'selectiveScan' | 'ssd' | 'discreteSsd'>;
 
 export function recurrenceOps(memory: TrainingMemory): Recurrences {
-  const workspace = new Workspace(memory);
+  const { workspace } = memory;
   return {
     causalConv1d: causalConv1d(memory, workspace),
     selectiveScan: selectiveScan(memory, workspace),

@@ -1,20 +1,28 @@
 /** Memory that the steps of one op after another may use: what a step leaves there the next one may overwrite. */
 
-import type { TrainingMemory } from './device.ts';
+import type { Allocator } from '../pieces.ts';
 
 /** Pieces begin at a line of the cache; kernels may read this many bytes over an end. */
 const LINE = 64;
 
 export class Workspace {
-  readonly #memory: TrainingMemory;
+  readonly #memory: Allocator;
+  readonly #beforeMoving: () => void;
   #address = 0;
   #bytes = 0;
 
-  constructor(memory: TrainingMemory) {
+  /** @param beforeMoving runs the steps that wait: they may still use it where it is. */
+  constructor(memory: Allocator, beforeMoving: () => void = () => {}) {
     this.#memory = memory;
+    this.#beforeMoving = beforeMoving;
   }
 
-  /** Addresses of pieces of these sizes in bytes, with whatever they held, until the next call. */
+  /** Bytes that it has. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Addresses of pieces of these sizes in bytes, with whatever they held, until the next call of any op. */
   pieces(...sizes: readonly number[]): number[] {
     let end = 0;
     const offsets = sizes.map((bytes) => {
@@ -22,16 +30,16 @@ export class Workspace {
       end += Math.ceil(bytes / LINE) * LINE + LINE;
       return offset;
     });
-    if (end > this.#bytes) this.#grow(end);
+    this.reserve(end);
     return offsets.map((offset) => this.#address + offset);
   }
 
-  #grow(bytes: number): void {
-    // steps that wait may still use it
-    this.#memory.flush();
-    const { memory } = this.#memory.kernels;
-    memory.free(this.#address, this.#bytes);
-    this.#address = memory.allocate(bytes);
+  /** Makes it at least as large. */
+  reserve(bytes: number): void {
+    if (bytes <= this.#bytes) return;
+    this.#beforeMoving();
+    this.#memory.free(this.#address, this.#bytes);
+    this.#address = this.#memory.allocate(bytes);
     this.#bytes = bytes;
   }
 }
