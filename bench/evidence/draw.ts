@@ -33,7 +33,7 @@ const TITLES = new Map([
 const titleOf = (run: string) => TITLES.get(run) ?? run;
 const SEEDS = [...new Set(results.map(({ seed }) => seed))].sort((a, b) => a - b);
 const NOTES = [
-  `${STEPS} steps of 48 chains, ListOps-CoT base and word problems, seeds ${SEEDS.join(', ')}; npm run evidence`,
+  `${STEPS} steps of 24 chains, ListOps-CoT and word problems, seeds ${SEEDS.join(', ')}; npm run evidence`,
 ];
 
 const tables: string[] = [];

@@ -23,7 +23,7 @@ const USAGE = `npm run evidence -- [options]
   --out FILE      results, added to; runs that it has are not made again; default: docs/evidence/results.json`;
 
 /** Sequences of a step, tokens of the longest, problems that are judged, chains of each by chance. */
-const [BATCH, SEQLEN, PROBLEMS, SAMPLES] = [48, 200, 300, 16];
+const [BATCH, SEQLEN, PROBLEMS, SAMPLES] = [24, 200, 300, 16];
 
 const { values } = parseArgs({
   options: {

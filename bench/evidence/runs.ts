@@ -12,7 +12,7 @@ export interface EvidenceRun {
 }
 
 /** Steps of every run, over all its stages. */
-export const STEPS = 300;
+export const STEPS = 450;
 /** Losses of so many steps are one point of a curve. */
 export const SMOOTHED = 10;
 /** Also the way of the published recipes: warm-up, then down along a cosine. */
@@ -48,11 +48,11 @@ export const RUNS: readonly EvidenceRun[] = [
   },
   {
     ...{ name: 'pure-hidden', title: 'hidden states, then logits' },
-    recipe: pure([hidden(100), forward(STEPS - 100)]),
+    recipe: pure([hidden(150), forward(STEPS - 150)]),
   },
   {
     ...{ name: 'pure-all', title: 'matrices, hidden states, logits' },
-    recipe: pure([matrices(40), hidden(90), forward(STEPS - 130)]),
+    recipe: pure([matrices(50), hidden(130), forward(STEPS - 180)]),
   },
 ];
 
