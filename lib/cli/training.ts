@@ -106,6 +106,9 @@ export interface TokenizerOf extends SequenceTokens {
 /** Nats per token of held-out texts. */
 type HeldOut = { teacher: number; student: number } | { model: number };
 
+/** What a model has learned, and what it is judged by. */
+type Judged = { tasks?: readonly string[]; judged?: readonly string[] };
+
 /** Writes the model and its loss curves, and solves problems with it. */
 export async function finish(
   flags: TrainingFlags,
@@ -115,7 +118,7 @@ export async function finish(
     seconds: number;
     heldOut?: HeldOut;
   },
-  recipe: { tasks?: readonly string[]; seqlen: number; seed: number },
+  recipe: Judged & { seqlen: number; seed: number },
   tokenizerOf?: TokenizerOf,
 ): Promise<void> {
   const { config, weights, curves, seconds, heldOut } = made;
@@ -127,9 +130,10 @@ export async function finish(
   await writeModelFolder(flags.out, { ...model, card: card(), ...(overwrite && { overwrite }) });
   await writeCurves(flags, curves);
   let accuracy: Accuracy | undefined;
-  if (flags.evaluate > 0 && recipe.tasks) {
+  const judged = recipe.judged ?? recipe.tasks;
+  if (flags.evaluate > 0 && judged) {
     accuracy = await evaluate(await loadModel(flags.out, { precision: 'float32' }), {
-      ...{ tasks: recipe.tasks, problems: flags.evaluate, samples: flags.samples },
+      ...{ tasks: judged, problems: flags.evaluate, samples: flags.samples },
       ...{ maxTokens: recipe.seqlen, seed: recipe.seed + 1, signal },
     });
     await writeModelFolder(flags.out, { ...model, card: card(accuracy), overwrite: true });
@@ -185,12 +189,7 @@ const heldOutSentence = (heldOut: HeldOut) =>
     : `on held-out texts the student needs ${heldOut.student.toFixed(3)} nats per token, ` +
       `its teacher ${heldOut.teacher.toFixed(3)}`;
 
-function cardOf(
-  recipe: { tasks?: readonly string[] },
-  seconds: number,
-  accuracy?: Accuracy,
-  heldOut?: HeldOut,
-): string {
+function cardOf(recipe: Judged, seconds: number, accuracy?: Accuracy, heldOut?: HeldOut): string {
   const { tasks } = recipe;
   const how =
     heldOut && 'model' in heldOut

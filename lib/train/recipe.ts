@@ -5,7 +5,7 @@ import type { StageName } from '../distil/stages.ts';
 import type { StudentKind } from '../distil/studentConfig.ts';
 import type { OptimiserOptions } from './optimiser.ts';
 import type { Schedule } from './schedule.ts';
-import type { TaskName } from './taskData.ts';
+import { type TaskName, tasksNamed } from './taskData.ts';
 
 /** What teachers and students have in common. */
 interface Recipe {
@@ -19,6 +19,8 @@ export type TrainRecipe = Recipe &
   OptimiserOptions & {
     /** What is learned, or `data`: a file of texts, and `tokenizer`: a folder whose tokenizer.json reads them. */
     readonly tasks?: readonly TaskName[];
+    /** Of what unseen problems are solved at the end. Default `tasks`. */
+    readonly judged?: readonly TaskName[];
     readonly data?: string;
     readonly tokenizer?: string;
     readonly steps: number;
@@ -41,6 +43,8 @@ export interface StageRecipe extends Schedule, OptimiserOptions {
 export type DistilRecipe = Recipe & {
   /** What the teacher had learned, or `data`: a file of texts or tokens that it may read. */
   readonly tasks?: readonly TaskName[];
+  /** Of what unseen problems are solved at the end. Default `tasks`. */
+  readonly judged?: readonly TaskName[];
   readonly data?: string;
   readonly kind: StudentKind;
   readonly keptAttention?: readonly number[];
@@ -70,7 +74,7 @@ const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
 export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   const recipe = await readObject(path);
   const needed = [...COMMON, 'steps', 'learningRate', 'model'];
-  const optional = ['tasks', 'data', 'tokenizer', ...SCHEDULE, ...OPTIMISER];
+  const optional = ['tasks', 'judged', 'data', 'tokenizer', ...SCHEDULE, ...OPTIMISER];
   expectKeys(path, recipe, needed, optional);
   expectCommon(path, recipe);
   expectSource(path, recipe);
@@ -89,7 +93,7 @@ export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
 /** A recipe for `selscan distil`. @throws ConfigError with code Recipe naming what is wrong. */
 export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
   const recipe = await readObject(path);
-  const optional = ['tasks', 'data', 'keptAttention', 'variant'];
+  const optional = ['tasks', 'judged', 'data', 'keptAttention', 'variant'];
   expectKeys(path, recipe, [...COMMON, 'kind', 'stages'], optional);
   expectCommon(path, recipe);
   expectSource(path, recipe);
@@ -178,17 +182,26 @@ function expectLayers(place: string, layers: unknown): void {
 }
 
 /** Tasks, or a file. */
-function expectSource(path: string, { tasks, data }: Record<string, unknown>): void {
+function expectSource(path: string, { tasks, judged, data }: Record<string, unknown>): void {
   if ((tasks === undefined) === (data === undefined)) {
     throw wrong(path, 'expected either tasks or data, a file of texts or tokens');
+  }
+  if (judged !== undefined) {
+    if (data !== undefined) throw wrong(path, 'judged: expected tasks to judge by, found data');
+    expectTasks(path, judged, 'judged');
+    tasksNamed(judged);
   }
   if (data === undefined) expectTasks(path, tasks);
   else if (typeof data !== 'string') throw wrong(path, 'data: expected the path of a file');
 }
 
-function expectTasks(path: string, tasks: unknown): void {
+function expectTasks(
+  path: string,
+  tasks: unknown,
+  key = 'tasks',
+): asserts tasks is readonly string[] {
   if (Array.isArray(tasks) && tasks.every((task) => typeof task === 'string')) return;
-  throw wrong(path, `tasks: expected a list of names, got ${JSON.stringify(tasks)}`);
+  throw wrong(path, `${key}: expected a list of names, got ${JSON.stringify(tasks)}`);
 }
 
 const wrong = (place: string, problem: string) => new ConfigError(`${place}: ${problem}`, 'Recipe');
