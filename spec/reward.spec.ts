@@ -96,7 +96,11 @@ describe('labels', () => {
   const prompt = [SPECIAL_IDS.bos, ...encodeText(problem.prompt)];
   const labelsOf = (chain: readonly number[]) =>
     labelChain(chainTokens(prompt, chain, TASK_ENDS), prompt.length, task, problem);
-  const known = (chain: readonly number[]) => labelsOf(chain).labels.filter((label) => label >= 0);
+  /** The labels at the ends of steps and of the chain. */
+  const known = (chain: readonly number[]) => {
+    const { labels, stepEnds, isEnded } = labelsOf(chain);
+    return [...stepEnds, ...(isEnded ? [labels.length - 1] : [])].map((end) => labels[end]);
+  };
   const whole = (text: string) => [...encodeText(text), SPECIAL_IDS.eos];
 
   it.each([
@@ -115,13 +119,24 @@ describe('labels', () => {
     expect(known(chain)).toEqual(labels);
   });
 
-  it('stand at the ends of steps and of the chain, and nowhere in the prompt', () => {
-    const chain = whole(problem.chain);
-    const { tokens, labels } = labelsOf(chain);
-    const places = [...labels.keys()].filter((i) => labels[i] !== -100);
-    expect(places.map((i) => VOCABULARY[tokens[i]])).toEqual([';', ';', '</s>']);
+  it('say of each token whether all is right so far, until one is wrong; nothing of the prompt', () => {
+    const within = (text: string) => {
+      const { tokens, labels } = labelsOf(whole(text));
+      expect(labels.slice(0, prompt.length)).toEqual(prompt.map(() => -100));
+      const name = (label: number) => (label < 0 ? '' : `/${label}`);
+      const told = labels.map((label, i) => `${VOCABULARY[tokens[i]]}${name(label)}`);
+      return told.slice(prompt.length).join(' ');
+    };
+    expect(within('MIN 8 6 = 6 ; MIN 0 6 6 = 0 ; # 0')).toBe(
+      'MIN/1 8/1 6/0 = 6 ;/0 MIN 0 6 6 = 0 ;/0 # 0 </s>/1',
+    );
+    expect(within(problem.chain)).not.toMatch(/\/0|[^10] /);
+    expect(within(`${problem.chain} 1`)).toMatch(/#\/1 0\/1 1\/0 <\/s>\/0$/);
+  });
+
+  it('stand at the ends of steps of the chain, not of the prompt', () => {
     const semicolon = encodeText(';')[0];
-    const { stepEnds } = chainTokens([semicolon, semicolon], chain, TASK_ENDS);
+    const { stepEnds } = chainTokens([semicolon, semicolon], whole(problem.chain), TASK_ENDS);
     expect(stepEnds).toHaveLength(2);
     expect(stepEnds[0]).toBeGreaterThan(1);
   });
