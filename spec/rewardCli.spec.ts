@@ -18,7 +18,7 @@ const linesOf = (out: string) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
-const teacher = path('fixtures/models/listops-teacher');
+const teacher = path('fixtures/models/base-teacher');
 const recipe = {
   ...{ tasks: ['listops-cot:tiny'], seed: 1, batch: 8, seqlen: 64, steps: 4 },
   ...{ problems: 70, samples: 2, learningRate: 0.001 },
@@ -73,7 +73,7 @@ describe('selscan reward', () => {
   it.each([
     [
       'a student',
-      path('fixtures/models/listops-pure'),
+      path('fixtures/models/base-pure'),
       /UnsupportedModel: .*layers of attention only/,
     ],
     ['a model of other words', TINY_STORIES, /Unsupported: teacher: expected a model of the 82/],

@@ -23,7 +23,7 @@ describe('a recipe', () => {
   it('is read as it stands, the one that ships too', async () => {
     const full = { temperature: 0.7, shape: 'cosine', clip: 2 };
     expect(await readOf(full)).toEqual({ ...recipe, ...full });
-    const shipped = await readRewardRecipe(path('fixtures/recipes/reward.json'));
+    const shipped = await readRewardRecipe(path('fixtures/recipes/base-reward.json'));
     expect(shipped.problems * shipped.samples).toBeGreaterThan(1000);
   });
 

@@ -31,7 +31,7 @@ let device: TrainingDevice;
 let executor: Executor;
 let teacher: LoadedModel;
 beforeAll(async () => {
-  teacher = await loadModel(path('fixtures/models/listops-teacher'), { precision: 'float32' });
+  teacher = await loadModel(path('fixtures/models/base-teacher'), { precision: 'float32' });
   device = await openWasmTraining({ threads: 2 });
   executor = await openExecutor(teacher.model, 'wasm', { threads: 1 });
 });
