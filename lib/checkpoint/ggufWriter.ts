@@ -1,7 +1,6 @@
 /** Writes GGUF files, for Node: tensor by tensor, whole or not at all. */
 
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { writeAtomically } from './atomicFile.ts';
 import { encodeGguf, type GgufDtype } from './gguf.ts';
 import { ggufModel, type WeightSource } from './ggufModel.ts';
 
@@ -26,25 +25,14 @@ export async function writeGguf(
   { dtype = 'F32', name, onProgress }: WriteGgufOptions = {},
 ): Promise<number> {
   const { metadata, tensors } = ggufModel(source, dtype, name);
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
-  await mkdir(dirname(path), { recursive: true });
-  try {
-    const file = await open(temporary, 'w');
-    let bytes = 0;
-    try {
-      for await (const piece of encodeGguf(path, metadata, tensors)) {
-        await file.writeFile(piece);
-        bytes += piece.length;
-        onProgress?.(bytes);
-      }
-      await file.sync();
-    } finally {
-      await file.close();
+  let bytes = 0;
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for await (const piece of encodeGguf(path, metadata, tensors)) {
+      yield piece;
+      bytes += piece.length;
+      onProgress?.(bytes);
     }
-    await rename(temporary, path);
-    return bytes;
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
+  await writeAtomically(path, pieces());
+  return bytes;
 }
