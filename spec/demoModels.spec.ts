@@ -91,7 +91,7 @@ describe.each(Object.entries(STORYTELLERS))('%s', (name, mixers) => {
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
     const variance = gaps.reduce((sum, gap) => sum + (gap - mean) ** 2, 0) / (gaps.length - 1);
     const [, studentNats, teacherNats] =
-      /needs ([\d.]+) nats per token, its teacher ([\d.]+)/.exec(cardOf(name)) ?? [];
+      /needs ([\d.]+) nats per token, its teacher (\d+\.\d+)/.exec(cardOf(name)) ?? [];
     const claimed = Number(studentNats) - Number(teacherNats);
     const error = SIGMAS * Math.sqrt(variance / gaps.length);
     expect(Math.abs(mean - claimed)).toBeLessThan(error);

@@ -57,7 +57,7 @@ describe('drawn chains', () => {
     expect(new Set(whole.map(({ problem }) => problem.task)).size).toBe(2);
     const texts = whole.map(({ chains }) => chains.map(String));
     // not the same chain over and over
-    expect(new Set(texts.flat()).size).toBeGreaterThan(100);
+    expect(new Set(texts.flat()).size).toBeGreaterThan(whole.length);
     const before = whole.slice(0, 9).map(({ chains }) => chains);
     const rest = await draw({ before });
     expect(plainOf(rest)).toEqual(plainOf(whole));
