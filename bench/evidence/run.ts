@@ -52,7 +52,8 @@ for (const seed of values.seeds.split(',').map(Number)) {
     const result = name === 'teacher' ? await judgeTeacher(seed) : await make(name, seed);
     // read again: another process may have added its own
     const all = [...resultsIn(out), result];
-    await writeAtomically(out, new TextEncoder().encode(`${JSON.stringify(all, null, 1)}\n`));
+    const lines = all.map((one) => JSON.stringify(one)).join(',\n');
+    await writeAtomically(out, new TextEncoder().encode(`[\n${lines}\n]\n`));
     const { nats, greedy, mean, coverage, minutes } = result;
     const shares = [greedy, mean, coverage].map((share) => `${(100 * share).toFixed(1)} %`);
     print(`${name}, seed ${seed}: ${nats.toFixed(4)} nats, ${shares.join(', ')}, ${minutes} min`);
