@@ -233,7 +233,7 @@ describe('selscan tasks', () => {
   it('prints question and chain for people, and names all tasks without --task', async () => {
     const text = await out('tasks', '--task', 'addition', '--preset', 'tiny', '--count', '2');
     expect(text).toMatch(/^(\d+ \+ \d+ \?\n(\d \+ \d \+ \d = \d+ ; )+# \d+\n\n){2}$/);
-    expect(await out('tasks')).toMatch(/^listops-cot: tiny, small, base, long$/m);
+    expect(await out('tasks')).toMatch(/^listops-cot: tiny, small, base, rewritten, long$/m);
   });
 
   it('writes a tokenizer.json that a model folder can have', async () => {
