@@ -118,7 +118,8 @@ function report(
   terminal.out(
     `${formatTable([titles, ...rows])}\n\n` +
       "The Transformer's cache grows with every token, a Mamba's state does not. The students are sizes\n" +
-      'here, not yet trained models. Your own checkpoint: npm run -s selscan -- generate --model DIR --prompt TEXT\n',
+      'here; two trained ones: npm run -s selscan -- generate --model fixtures/models/stories-pure --prompt TEXT\n' +
+      'and stories-hybrid. Your own checkpoint: --model DIR\n',
   );
 }
 
