@@ -1,6 +1,6 @@
 /** train, distil and what their models are good for, as a user runs them. */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selscan, TINY_STORIES, temporaryFolder } from './support.ts';
@@ -20,6 +20,7 @@ const student = {
   ...{ ...common, kind: 'llamba' },
   stages: ['matrices', 'hidden', 'forward', 'sft'].map(stage),
 };
+const foreign = { ...teacher, model: undefined, from: TINY_STORIES };
 const brief = ['--evaluate', '4', '--samples', '2'];
 
 describe('selscan train', () => {
@@ -43,6 +44,36 @@ describe('selscan train', () => {
     expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family: 'llama' });
     expect(readFileSync(at('teacher.run/loss.csv'), 'utf8').split('\n')).toHaveLength(14);
     expect(readFileSync(at('teacher.run/loss.svg'), 'utf8')).toMatch(/^<svg .*>train<.*<\/svg>\n$/);
+  });
+
+  it('trains a model further, and takes another model in that folder for another run', async () => {
+    const { model: _, ...rest } = teacher;
+    const further = { ...rest, steps: 2, learningRate: 1e-9, weightDecay: 0 };
+    const recipe = write('further.json', { ...further, from: at('begin') });
+    cpSync(at('teacher'), at('begin'), { recursive: true });
+    const command = ['train', '--recipe', recipe, '--out', at('further'), '--evaluate', '0'];
+    expect(await selscan(command)).toMatchObject({ code: 0 });
+    const [before, after] = [at('teacher'), at('further')].map((name) =>
+      readFileSync(join(name, 'model.safetensors')),
+    );
+    // steps of 1e-9 hardly move it, so it has begun with that model
+    const numbers = (bytes: Buffer) => {
+      const header = Number(bytes.readBigUInt64LE()) + 8;
+      return new Float32Array(bytes.buffer.slice(bytes.byteOffset + header));
+    };
+    const [from, to] = [numbers(before), numbers(after)];
+    expect(to).toHaveLength(from.length);
+    const farthest = to.reduce((most, w, i) => Math.max(most, Math.abs(w - from[i])), 0);
+    expect(farthest).toBeLessThan(1e-7);
+    expect(to).not.toEqual(from);
+    const other = write('other.json', { ...teacher, seed: 2, steps: 1 });
+    const flags = ['--out', at('teacher2'), '--evaluate', '0'];
+    expect(await selscan(['train', '--recipe', other, ...flags])).toMatchObject({ code: 0 });
+    rmSync(at('begin'), { recursive: true });
+    cpSync(at('teacher2'), at('begin'), { recursive: true });
+    const refused = await selscan([...command, '--overwrite']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.err).toMatch(/error OtherRun: /);
   });
 
   it.each([
@@ -115,6 +146,8 @@ describe('selscan train', () => {
   it.each([
     ['a folder that is there', teacher, 'teacher', /FolderExists: .* or --overwrite\n$/],
     ['a key that nobody knows', { ...teacher, learningrate: 1 }, 'x', /got learningrate\n$/],
+    ['neither model nor from', { ...teacher, model: undefined }, 'x', /either model, .* or from/],
+    ['a model of other tokens', foreign, 'x', /from: expected a model of the 82 tokens/],
     ['a key that is missing', common, 'x', /expected steps, found none\n$/],
     ['no JSON', '{', 'x', /Recipe: .*expected JSON/],
     ['a task that there is not', { ...teacher, tasks: ['sums'] }, 'x', /task: expected one of/],

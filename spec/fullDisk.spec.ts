@@ -8,7 +8,7 @@ import { plain } from '../lib/distil/stages.ts';
 import { VOCABULARY } from '../lib/tasks/vocabulary.ts';
 import { openTraining } from '../lib/train/device.ts';
 import { train } from '../lib/train/loop.ts';
-import { readTrainRecipe } from '../lib/train/recipe.ts';
+import { readTrainRecipe, type TrainRecipe } from '../lib/train/recipe.ts';
 import { taskBatches } from '../lib/train/taskData.ts';
 import { initialWeights, teacherConfig } from '../lib/train/teacher.ts';
 import { type CommandResult, path, selscan, temporaryFolder } from './support.ts';
@@ -132,7 +132,10 @@ const sizeOf = (of: string) => Number(execFileSync('du', ['-sb', of]).toString()
 /** A run that is interrupted after some steps; the command line itself saves every minute. */
 async function interruptedRun(count: number, run: string): Promise<void> {
   const own = await readTrainRecipe(at('recipe.json'));
-  const config = teacherConfig({ vocabSize: VOCABULARY.length, ...own.model });
+  const config = teacherConfig({
+    vocabSize: VOCABULARY.length,
+    ...(own.model as NonNullable<TrainRecipe['model']>),
+  });
   const device = await openTraining('wasm');
   const abort = new AbortController();
   await train({

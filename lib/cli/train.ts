@@ -1,13 +1,18 @@
 /** `selscan train`: trains a small Llama on tasks or texts. */
 
 import type { Command } from 'commander';
+import { UnsupportedError } from '../../reference/errors.ts';
+import type { ModelWithWeights } from '../distil/initFromAttention.ts';
 import { plain } from '../distil/stages.ts';
+import { loadModel } from '../loadModel.ts';
+import { namedWeights } from '../plan/weights.ts';
+import { fingerprintOf } from '../reward/savedChains.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { openTraining } from '../train/device.ts';
 import type { Phase } from '../train/estimate.ts';
 import { train } from '../train/loop.ts';
-import { readTrainRecipe } from '../train/recipe.ts';
+import { readTrainRecipe, type TrainRecipe } from '../train/recipe.ts';
 import { initialWeights, teacherConfig } from '../train/teacher.ts';
 import type { Context } from './context.ts';
 import { tellNeeds } from './needs.ts';
@@ -26,23 +31,21 @@ export function addTrain(program: Command, context: Context): void {
   trainingOptions(
     program
       .command('train')
-      .description('train a small Transformer on tasks with chains of thought, or on texts'),
+      .description('train a small Transformer on tasks or texts, or any model further'),
   ).action((flags: TrainingFlags) => run(flags, context));
 }
 
 async function run(flags: TrainingFlags, context: Context): Promise<void> {
   const recipe = await readTrainRecipe(flags.recipe);
-  const { steps, seed, seqlen, tasks = [], data } = recipe;
+  const { steps, tasks = [], data } = recipe;
   const reader = recipe.tokenizer === undefined ? undefined : await readerOf(recipe.tokenizer);
   const vocabSize = reader?.vocabSize ?? VOCABULARY.length;
-  const contextLength = Math.max(seqlen, 2048);
-  const config = teacherConfig({ vocabSize, contextLength, ...recipe.model });
+  const { config, weights: initial, origin } = await beginningOf(recipe, vocabSize, context);
   // refuses what does not fit before anything is opened
   const { batches: batch, texts } =
     data !== undefined && reader
       ? await textsFrom(data, reader, recipe)
       : problemsFor({ ...recipe, tasks }, steps);
-  const initial = initialWeights(config, seed);
   await expectWritable(flags, { config, weights: initial });
   const device = await openTraining(flags.backend, flags);
   try {
@@ -61,7 +64,7 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
       ...{ device, weights: initial, steps },
       objective: plain({ config }, batch),
       ...{ schedule: recipe, optimiser: recipe, signal: context.signal },
-      saved: { folder: runFolder(flags), recipe: JSON.stringify(recipe) },
+      saved: { folder: runFolder(flags), recipe: origin },
       onProgress: (progress) => tell('train', progress),
       findCause: (parameters, step) => firstNotFinite(device, config, parameters, batch(step)),
     });
@@ -85,4 +88,35 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
   } finally {
     await device.close();
   }
+}
+
+/** Positions that a new model is said to know, at least. */
+const CONTEXT = 2048;
+
+/** What is trained: a new model, or one of a folder; and what tells this run from others. */
+async function beginningOf(
+  recipe: TrainRecipe,
+  vocabSize: number,
+  { signal }: Context,
+): Promise<ModelWithWeights & { origin: string }> {
+  const { seed, seqlen, model, from } = recipe;
+  if (from === undefined) {
+    const contextLength = Math.max(seqlen, CONTEXT);
+    const sizes = model as NonNullable<TrainRecipe['model']>; // a recipe has either
+    const config = teacherConfig({ vocabSize, contextLength, ...sizes });
+    return { config, weights: initialWeights(config, seed), origin: JSON.stringify(recipe) };
+  }
+  const loaded = await loadModel(from, { precision: 'float32', signal });
+  if (loaded.config.vocabSize !== vocabSize) {
+    throw new UnsupportedError(
+      `from: expected a model of the ${vocabSize} tokens that are learned, got one of ` +
+        `${loaded.config.vocabSize}; take the tasks or the tokenizer that it was made with`,
+    );
+  }
+  const { contextLength } = loaded.config;
+  const longer = contextLength !== undefined && { contextLength: Math.max(seqlen, contextLength) };
+  const weights = namedWeights(loaded.model);
+  // another model in the same folder is another run
+  const origin = JSON.stringify({ recipe, from: await fingerprintOf(weights) });
+  return { config: { ...loaded.config, ...longer }, weights, origin };
 }

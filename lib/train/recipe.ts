@@ -24,13 +24,15 @@ export type TrainRecipe = Recipe &
     readonly data?: string;
     readonly tokenizer?: string;
     readonly steps: number;
-    readonly model: {
+    /** What is made and trained, or `from`: the folder of a model that is trained further. */
+    readonly model?: {
       readonly dModel: number;
       readonly layers: number;
       readonly nHeads: number;
       readonly nKvHeads?: number;
       readonly dHidden?: number;
     };
+    readonly from?: string;
   };
 
 export interface StageRecipe extends Schedule, OptimiserOptions {
@@ -73,8 +75,9 @@ const MODEL = ['dModel', 'layers', 'nHeads', 'nKvHeads', 'dHidden'];
 /** A recipe for `selscan train`. @throws ConfigError with code Recipe naming what is wrong. */
 export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   const recipe = await readObject(path);
-  const needed = [...COMMON, 'steps', 'learningRate', 'model'];
-  const optional = ['tasks', 'judged', 'data', 'tokenizer', ...SCHEDULE, ...OPTIMISER];
+  const needed = [...COMMON, 'steps', 'learningRate'];
+  const source = ['tasks', 'judged', 'data', 'tokenizer', 'model', 'from'];
+  const optional = [...source, ...SCHEDULE, ...OPTIMISER];
   expectKeys(path, recipe, needed, optional);
   expectCommon(path, recipe);
   expectSource(path, recipe);
@@ -85,8 +88,17 @@ export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   if (tokenizer !== undefined && typeof tokenizer !== 'string') {
     throw wrong(path, 'tokenizer: expected the path of a folder with a tokenizer.json');
   }
-  const model = expectObject(path, 'model', recipe.model);
-  expectKeys(`${path}: model`, model, ['dModel', 'layers', 'nHeads'], MODEL);
+  const { model, from } = recipe;
+  if ((model === undefined) === (from === undefined)) {
+    throw wrong(path, 'expected either model, the sizes of a new one, or from, the folder of one');
+  }
+  if (from !== undefined && typeof from !== 'string') {
+    throw wrong(path, 'from: expected the path of a model folder');
+  }
+  if (from === undefined) {
+    const sizes = expectObject(path, 'model', model);
+    expectKeys(`${path}: model`, sizes, ['dModel', 'layers', 'nHeads'], MODEL);
+  }
   return recipe as unknown as TrainRecipe;
 }
 
