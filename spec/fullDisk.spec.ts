@@ -11,7 +11,7 @@ import { train } from '../lib/train/loop.ts';
 import { readTrainRecipe, type TrainRecipe } from '../lib/train/recipe.ts';
 import { taskBatches } from '../lib/train/taskData.ts';
 import { initialWeights, teacherConfig } from '../lib/train/teacher.ts';
-import { type CommandResult, path, selscan, temporaryFolder } from './support.ts';
+import { type CommandResult, path, resultOf, selscan, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
 const at = (name: string) => join(folder, name);
@@ -28,18 +28,7 @@ const bytesOf = (out: string) => readFileSync(join(out, 'model.safetensors'));
 function limited(kilobytes: number, args: readonly string[]): Promise<CommandResult> {
   const script = `ulimit -f ${kilobytes} && exec "$0" "$@"`;
   const all = ['--import', 'tsx', path('lib/cli/main.ts'), ...args];
-  return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-c', script, process.execPath, ...all], { cwd: path('.') });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (chunk) => {
-      out += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      err += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, out, err }));
-  });
+  return resultOf(spawn('bash', ['-c', script, process.execPath, ...all], { cwd: path('.') }));
 }
 
 /** One line behind what a run has told of its progress. */

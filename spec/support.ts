@@ -1,6 +1,6 @@
 /** What several specs need: the seed of all draws, laws as tests, the command line as a user runs it. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,8 +71,12 @@ export interface CommandResult {
 /** Runs the command line as `npm run -s selscan -- …` does. */
 export function selscan(args: readonly string[], cwd = path('.')): Promise<CommandResult> {
   const all = ['--import', 'tsx', path('lib/cli/main.ts'), ...args];
+  return resultOf(spawn(process.execPath, all, { cwd, env: { ...process.env, NO_COLOR: '1' } }));
+}
+
+/** What a process says and how it ends. */
+export function resultOf(child: ChildProcessWithoutNullStreams): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, all, { cwd, env: { ...process.env, NO_COLOR: '1' } });
     let [out, err] = ['', ''];
     child.stdout.on('data', (chunk) => {
       out += chunk;

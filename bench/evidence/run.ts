@@ -9,7 +9,7 @@ import { loadModel } from '../../lib/loadModel.ts';
 import { namedWeights } from '../../lib/plan/weights.ts';
 import { crossEntropyOf } from '../../lib/train/crossEntropy.ts';
 import { openTraining } from '../../lib/train/device.ts';
-import type { Accuracy } from '../../lib/train/evaluate.ts';
+import { type Accuracy, evaluate } from '../../lib/train/evaluate.ts';
 import { exampleOf, tasksNamed } from '../../lib/train/taskData.ts';
 import { currentSetting, print } from '../report.ts';
 import { type EvidenceResult, RUNS, SMOOTHED } from './runs.ts';
@@ -75,9 +75,8 @@ async function make(name: string, seed: number): Promise<EvidenceResult> {
   };
 }
 
-/** The teacher by itself: what `selscan train` says of a finished run, which trains nothing. */
+/** The teacher by itself. */
 async function judgeTeacher(seed: number): Promise<EvidenceResult> {
-  const { evaluate } = await import('../../lib/train/evaluate.ts');
   const accuracy = await evaluate(await loadModel(teacher, { precision: 'float32' }), {
     ...{ tasks, problems: PROBLEMS, samples: SAMPLES, maxTokens: SEQLEN, seed: seed + 1 },
   });

