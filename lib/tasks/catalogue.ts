@@ -10,6 +10,7 @@ import {
 import { INDUCTION_HEADS_PRESETS, inductionHeads } from './inductionHeads.ts';
 import { LISTOPS_PRESETS, listOps } from './listOps.ts';
 import { LISTOPS_COT_PRESETS, listOpsCot } from './listOpsCot.ts';
+import { ROUNDS_PRESETS, rounds } from './rounds.ts';
 import { SELECTIVE_COPYING_PRESETS, selectiveCopying } from './selectiveCopying.ts';
 import type { Task } from './task.ts';
 import { WORD_PROBLEM_PRESETS, wordProblems } from './wordProblems.ts';
@@ -39,6 +40,7 @@ export const TASKS: Readonly<Record<string, TaskEntry>> = {
   'word-problems': entry(WORD_PROBLEM_PRESETS, wordProblems),
   addition: entry(ADDITION_PRESETS, addition),
   multiplication: entry(MULTIPLICATION_PRESETS, multiplication),
+  rounds: entry(ROUNDS_PRESETS, rounds),
   'selective-copying': entry(SELECTIVE_COPYING_PRESETS, selectiveCopying),
   'induction-heads': entry(INDUCTION_HEADS_PRESETS, inductionHeads),
 };

@@ -31,6 +31,7 @@ export {
   type ListOpsCotOptions,
   listOpsCot,
 } from './listOpsCot.ts';
+export { ROUNDS_PRESETS, type RoundsOptions, rounds } from './rounds.ts';
 export {
   SELECTIVE_COPYING_PRESETS,
   type SelectiveCopyingOptions,
