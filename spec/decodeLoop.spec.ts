@@ -1,11 +1,13 @@
 /** The decode loop on an executor that counts: what it costs, what it shares, what ends it, what it survives. */
 
+import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Spending } from '../lib/decode/budget.ts';
-import { collect } from '../lib/decode/events.ts';
+import { collect, type EndEvent } from '../lib/decode/events.ts';
 import { generate } from '../lib/decode/generate.ts';
 import type { GenerateOptions } from '../lib/decode/options.ts';
 import { ends, eventsOf, fake, ragged, run } from './fakeExecutor.ts';
+import { RUNS, SEED } from './support.ts';
 
 describe('continuous batching', () => {
   it('finished rows cost nothing: every step has only rows that go on, and all that there is room for', async () => {
@@ -46,6 +48,37 @@ describe('continuous batching', () => {
     expect(one.counts.prefills.flat().length).toBe(3);
     expect(one.counts.mostLive).toBeLessThanOrEqual(8);
     expect(one.counts.live).toBe(0);
+  });
+
+  it('chains in any order are the same chains, and those of one prompt in a row take it in once', async () => {
+    const prompts = ragged(3, 1, 5, 3);
+    const options = { samples: 4, maxTokens: 5, seed: 7 };
+    const all = await ends(fake(), prompts, options);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.shuffledSubarray(all.map(({ prompt, sample }) => ({ prompt, sample }))),
+        fc.integer({ min: 1, max: 9 }),
+        async (chains, maxRows) => {
+          const one = fake();
+          const got = await ends(one, prompts, { ...options, maxRows, samples: 1, chains });
+          const isWanted = (end: EndEvent) =>
+            chains.some(({ prompt, sample }) => prompt === end.prompt && sample === end.sample);
+          expect(got).toEqual(all.filter(isWanted));
+          const turns = chains.filter(({ prompt }, i) => prompt !== chains[i - 1]?.prompt);
+          expect(one.counts.prefills.flat()).toEqual(turns.map(({ prompt }) => prompts[prompt]));
+          expect(one.counts.live).toBe(0);
+        },
+      ),
+      { seed: SEED, numRuns: RUNS },
+    );
+  });
+
+  it.each([
+    [{ prompt: 3, sample: 0 }, /^chains: prompt: expected a whole number from 0 to 2, got 3$/],
+    [{ prompt: 0, sample: -1 }, /^chains: sample: expected a whole number from 0 to .*, got -1$/],
+  ])('the chain %o of three prompts is refused', async (place, message) => {
+    const chains = [{ prompt: 0, sample: 0 }, place];
+    await expect(ends(fake(), ragged(1, 2, 3), { chains })).rejects.toThrow(message);
   });
 
   it('prompts are packed up to a limit, so that no call takes long', async () => {

@@ -26,9 +26,15 @@ export function groupPrompts(encoded: readonly (readonly number[])[]): Group[] {
 /** Tokens that are taken in by one call, at most, unless one prompt alone has more. */
 const PACK = 2048;
 
+/** One chain among those of a run: the index of its prompt among those that were given, and of its sample. */
+export interface ChainPlace {
+  readonly prompt: number;
+  readonly sample: number;
+}
+
 export interface AdmissionOptions {
-  /** Chains of each prompt. */
-  samples: number;
+  /** The chains, in the order in which they begin. */
+  chains: Iterable<ChainPlace>;
   firstPrompt: number;
   firstSample: number;
   /** Whether a prompt's row is kept for its later chains; else every chain takes its prompt in afresh. */
@@ -40,7 +46,7 @@ interface Due {
   group: Group;
   prompt: number;
   sample: number;
-  /** Whether it is the first, and the last, chain of its group. */
+  /** Whether it is the first, and the last, of chains in a row that have this prompt. */
   isFirst: boolean;
   isLast: boolean;
 }
@@ -63,7 +69,7 @@ export class Admission {
   constructor(executor: Executor, groups: readonly Group[], options: AdmissionOptions) {
     this.#executor = executor;
     this.#options = options;
-    this.#due = inOrder(groups, options.samples);
+    this.#due = inTurn(options.chains, groups);
     this.#advance();
   }
 
@@ -130,14 +136,31 @@ export class Admission {
   }
 }
 
-function* inOrder(groups: readonly Group[], samples: number): Generator<Due, void, undefined> {
-  for (const group of groups) {
-    for (const [i, prompt] of group.prompts.entries()) {
-      for (let sample = 0; sample < samples; sample++) {
-        const isFirst = i === 0 && sample === 0;
-        const isLast = i === group.prompts.length - 1 && sample === samples - 1;
-        yield { group, prompt, sample, isFirst, isLast };
-      }
+/** All samples of each prompt, those of equal prompts together. */
+export function* allChains(
+  groups: readonly Group[],
+  samples: number,
+): Generator<ChainPlace, void, undefined> {
+  for (const { prompts } of groups) {
+    for (const prompt of prompts) {
+      for (let sample = 0; sample < samples; sample++) yield { prompt, sample };
     }
   }
+}
+
+/** Chains with where their prompt begins and ends being needed: chains of one prompt in a row share it. */
+function* inTurn(
+  places: Iterable<ChainPlace>,
+  groups: readonly Group[],
+): Generator<Due, void, undefined> {
+  const groupOf = new Map(groups.flatMap((group) => group.prompts.map((at) => [at, group])));
+  let before: Group | undefined;
+  let held: Due | undefined;
+  for (const { prompt, sample } of places) {
+    const group = groupOf.get(prompt) as Group;
+    if (held) yield { ...held, isLast: held.group !== group };
+    held = { group, prompt, sample, isFirst: group !== before, isLast: true };
+    before = group;
+  }
+  if (held) yield held;
 }

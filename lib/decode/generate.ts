@@ -36,7 +36,7 @@ export async function* generateBatches(
   prompts: readonly Prompt[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent[], void, undefined> {
-  const plan = planDecoding(options, loaded.config.vocabSize);
+  const plan = planDecoding(options, loaded.config.vocabSize, prompts.length);
   if (plan.stop.length > 0) requireTokenizer(loaded);
   const encoded = prompts.map((prompt, i) => encodeAny(loaded, prompt, i));
   const { signal, trace } = options;

@@ -4,7 +4,7 @@ import type { Drawn, Executor, Row } from '../../backends/types.ts';
 import { SelscanError } from '../../reference/errors.ts';
 import type { Trace } from '../../reference/trace.ts';
 import type { LoadedModel } from '../loadModel.ts';
-import { Admission, groupPrompts } from './admission.ts';
+import { Admission, allChains, groupPrompts } from './admission.ts';
 import { Spending } from './budget.ts';
 import { Chain } from './chain.ts';
 import { Drawer } from './distribution.ts';
@@ -33,14 +33,18 @@ export async function* decodeChains(
   options: LoopOptions = {},
 ): AsyncGenerator<GenerateEvent[], void, undefined> {
   const groups = groupPrompts(encoded);
+  const { chains = allChains(groups, plan.samples) } = plan;
+  const counts = new Map<number, number>();
+  for (const { prompt } of plan.chains ?? []) counts.set(prompt, (counts.get(prompt) ?? 0) + 1);
+  const countOf = (at: number) => (plan.chains ? (counts.get(at) ?? 0) : plan.samples);
   const sizes = groups.map(({ tokens, prompts }) => ({
     tokens,
-    chains: prompts.length * plan.samples,
+    chains: prompts.reduce((sum, at) => sum + countOf(at), 0),
   }));
   const { rows, keepsParents, event } = fitRows(executor, loaded.config, sizes, plan);
   if (event) yield [event];
   const run = new Run(loaded, executor, plan, options);
-  const waiting = new Admission(executor, groups, { ...plan, keepsParents });
+  const waiting = new Admission(executor, groups, { ...plan, chains, keepsParents });
   const pause = pauser();
   try {
     for (;;) {

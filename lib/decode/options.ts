@@ -4,12 +4,18 @@ import type { Executor } from '../../backends/types.ts';
 import { ConfigError, UnsupportedError } from '../../reference/errors.ts';
 import { checkSamplingStep, type SamplingStep } from '../../reference/sampling.ts';
 import type { Trace } from '../../reference/trace.ts';
+import type { ChainPlace } from './admission.ts';
 import { type Budget, checkBudget } from './budget.ts';
 
 /** All options of `generate`. Sampling acts in the order in which its options stand here. */
 export interface GenerateOptions {
   /** Chains per prompt. Default 1. */
   samples?: number;
+  /**
+   * The chains that are made, in the order in which they begin, in place of `samples` of each prompt: `prompt` counts in
+   * the prompts that are given, `sample` from firstSample on. Chains of one prompt in a row take it in once.
+   */
+  chains?: readonly ChainPlace[];
   /** New tokens per chain, at most. Default 256. */
   maxTokens?: number;
 
@@ -60,6 +66,8 @@ export interface GenerateOptions {
 /** Options checked and completed. */
 export interface DecodePlan {
   samples: number;
+  /** Those that are made, where not all samples of all prompts are. */
+  chains?: readonly ChainPlace[];
   maxTokens: number;
   /** 0 takes the likeliest token. */
   temperature: number;
@@ -81,6 +89,7 @@ export interface DecodePlan {
 
 const NAMES: ReadonlySet<string> = new Set([
   'samples',
+  'chains',
   'maxTokens',
   'logitBias',
   'repetitionPenalty',
@@ -104,7 +113,7 @@ const NAMES: ReadonlySet<string> = new Set([
  * Checks and completes options.
  * @throws UnsupportedError for an option that does not exist; ConfigError for one out of its range.
  */
-export function planDecoding(options: GenerateOptions, vocabSize: number): DecodePlan {
+export function planDecoding(options: GenerateOptions, vocabSize: number, prompts = 1): DecodePlan {
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw unknownOption(name);
   }
@@ -125,9 +134,14 @@ export function planDecoding(options: GenerateOptions, vocabSize: number): Decod
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new ConfigError('stop: expected texts of at least one character');
   }
+  for (const { prompt, sample } of options.chains ?? []) {
+    whole('chains: prompt', prompt, 0, prompts - 1);
+    whole('chains: sample', sample, 0);
+  }
   const steps = samplingSteps(options, temperature, vocabSize);
   return {
     samples: whole('samples', options.samples ?? 1, 1),
+    ...(options.chains && { chains: options.chains }),
     maxTokens: whole('maxTokens', options.maxTokens ?? 256, 1),
     temperature,
     isGreedy: temperature === 0,
