@@ -13,6 +13,7 @@ import { addJudge } from './judge.ts';
 import { addOracle } from './oracle.ts';
 import { packageVersion } from './packageVersion.ts';
 import { addReward } from './reward.ts';
+import { addScale } from './scale.ts';
 import { addScore } from './score.ts';
 import { addTasks } from './tasks.ts';
 import { errorLine, isExpected, processTerminal } from './terminal.ts';
@@ -31,7 +32,8 @@ function createProgram(context: Context): Command {
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
   const training = [addTasks, addTrain, addDistil, addReward, addJudge];
-  const add = [...decoding, ...checking, ...training, addDemo];
+  const reasoning = [addScale];
+  const add = [...decoding, ...checking, ...training, ...reasoning, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });
