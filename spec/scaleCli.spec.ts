@@ -166,7 +166,7 @@ describe('problems of a file', () => {
       of('x', '--template', 'Q: {question} {hint}'),
       /got \{hint\}, which .*line 1 has not/,
     ],
-    ['NoChatTemplate', of('x', '--chat'), /expected a chat template/],
+    ['NoChatTemplate', of('chat', '--chat'), /expected a chat template/],
     ['NotFound', of('x').with(2, at('nowhere')), /expected a folder/],
     ['Config', of('x', '--samples', '0'), /^error \w+: samples: expected a whole number/],
     ['Config', of('x', '--budget-seconds', '0'), /budget.seconds: expected a number > 0/],
@@ -177,6 +177,7 @@ describe('problems of a file', () => {
     const last = ended.err.trimEnd().split('\n').at(-1);
     if (code !== 'Config') expect(last).toMatch(new RegExp(`^error ${code}: `));
     expect(last).toMatch(message);
+    expect(existsSync(at('x'))).toBe(false);
   });
 
   it.each([

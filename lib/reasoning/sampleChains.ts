@@ -67,13 +67,8 @@ export async function* sampleChains(
   problems: readonly ReasoningProblem[],
   options: SampleChainsOptions,
 ): AsyncGenerator<SampledChain, void, undefined> {
+  checkSampling(options);
   const { samples, turn = 8, budget = {}, budgetPer = 'run', done = NOTHING, ...rest } = options;
-  for (const [name, value] of Object.entries({ samples, turn })) {
-    if (!Number.isInteger(value) || value < 1 || value > 2 ** 24) {
-      throw new ConfigError(`${name}: expected a whole number from 1 to 2^24, got ${value}`);
-    }
-  }
-  checkBudget(budget);
   const { onTokens, ...decoding } = rest;
   const own = { ...(onTokens && { onTokens }), decoding };
   if (budgetPer === 'run') {
@@ -88,6 +83,20 @@ export async function* sampleChains(
     const alone = { ...own, decoding: { ...decoding, firstPrompt } };
     yield* within(engine, [problems[i]], chains, { ...alone, budget, spent: done.spent(i) });
   }
+}
+
+/** @throws ConfigError or UnsupportedError for samples, turns or a budget out of range. */
+export function checkSampling({
+  samples,
+  turn = 8,
+  budget = {},
+}: Pick<SampleChainsOptions, 'samples' | 'turn' | 'budget'>): void {
+  for (const [name, value] of Object.entries({ samples, turn })) {
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 24) {
+      throw new ConfigError(`${name}: expected a whole number from 1 to 2^24, got ${value}`);
+    }
+  }
+  checkBudget(budget);
 }
 
 /** The chains that are not done: some samples of each problem, then some more. */

@@ -11,7 +11,7 @@ import { factsOf, fingerprintOf } from './modelFacts.ts';
 import type { ReasoningProblem } from './problems.ts';
 import { progressOf, type ScaleProgress } from './progress.ts';
 import { type OpenRun, openRun, type RunSettings } from './runFolder.ts';
-import { type SampleChainsOptions, sampleChains } from './sampleChains.ts';
+import { checkSampling, type SampleChainsOptions, sampleChains } from './sampleChains.ts';
 import { measureThroughput } from './throughput.ts';
 
 /** A model that takes part in a run. */
@@ -60,6 +60,9 @@ export async function scale(
     ...{ problems: source, seed, maxTokens, budgetPer },
     sampling: { ...plain(sampling), ...stop },
   };
+  // nothing is written for what cannot be run
+  checkSampling(options);
+  await Promise.all(models.map(({ path }) => filesFromFolder(path)));
   const run = await openRun(folder, settings, problems);
   try {
     const ends: ScaleProgress[] = [];
