@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import type { LedgerChain } from '../lib/reasoning/chain.ts';
+import { ConfigError } from '../reference/errors.ts';
 import { bestOfN, majorityVote, type TiePolicy, weightedVote } from '../reference/votes.ts';
 
 /** Rewards that are often equal, and whose sums are exact in any order. */
@@ -71,3 +72,14 @@ export function choose(n: bigint, k: bigint): bigint {
 
 /** Rounded once, to 2⁻⁸⁰. */
 export const quotient = (a: bigint, b: bigint) => Number((a << 80n) / b) / 2 ** 80;
+
+/** Exact code and message. */
+export function refusal(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ConfigError) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+  return 'accepted';
+}

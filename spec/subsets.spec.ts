@@ -1,6 +1,7 @@
 /** Random subsets and resamples: drawn evenly, and as far off as they say. */
 
 import { describe, expect, it } from 'vitest';
+import { aggregate } from '../lib/reasoning/aggregate.ts';
 import { bootstrapIntervals } from '../lib/reasoning/bootstrap.ts';
 import { expectedVotes } from '../lib/reasoning/expectedVotes.ts';
 import { ballotOf } from '../lib/reasoning/problemMetrics.ts';
@@ -28,18 +29,35 @@ describe('random subsets', () => {
       ks.forEach((k, i) => {
         const { value, standardError = Number.NaN } = drawn[i];
         const tally = new Tally(ballot);
-        let sum = 0;
+        let [sum, squares] = [0, 0];
         eachSubset(18, k, (subset) => {
           tally.clear();
           for (const one of subset) tally.add(one);
           sum += tally.share();
+          squares += tally.share() ** 2;
         });
-        // no share varies by more than 1/2 around its mean
-        expect(standardError).toBeLessThanOrEqual(0.5 / Math.sqrt(1999));
-        expect(Math.abs(value - sum / subsetCount(18, k, 1e6))).toBeLessThan(5 * standardError);
+        const count = subsetCount(18, k, 1e6);
+        const deviation = Math.sqrt(squares / count - (sum / count) ** 2);
+        expect(Math.abs(value - sum / count)).toBeLessThan(5 * standardError);
+        // a deviation found from 2,000 shares in [0, 1] is right to some per cent
+        expect(Math.abs((standardError * Math.sqrt(2000)) / deviation - 1)).toBeLessThan(0.15);
       });
     },
   );
+
+  it('of several problems are drawn apart: four like one have half its error', () => {
+    const chains = (problems: number) =>
+      Array.from({ length: 24 * problems }, (_, i) => {
+        const [problem, sample] = [Math.floor(i / 24), i % 24];
+        const answer = 'abac'[sample % 4];
+        return { problem, sample, answer, gold: 'a', reward: 1 + (sample % 5) };
+      });
+    const options = { ks: [9], resamples: 2, canonical: (answer: string) => answer, seed: SEED };
+    const errorOf = (problems: number) =>
+      aggregate(chains(problems), options)[0].standardErrors.weighted?.[9] ?? Number.NaN;
+    // 400 subsets: a deviation is right to some 5 %
+    expect(Math.abs(errorOf(4) / errorOf(1) - 0.5)).toBeLessThan(0.15);
+  });
 
   it('are drawn evenly', () => {
     const words = new Words({ seed: SEED, index: 3, purpose: 'subsets' });

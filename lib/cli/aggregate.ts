@@ -78,8 +78,7 @@ async function run(ledgers: string[], flags: Flags, { terminal }: Context): Prom
   };
   const models = aggregate(ledger.chains, options);
   if (grade !== undefined) {
-    const lines = gradeLines(ledger.lines).map((line) => `${JSON.stringify(line)}\n`);
-    await writeAtomically(grade, new TextEncoder().encode(lines.join('')));
+    await writeAtomically(grade, bytesOf(gradeLines(ledger.lines)));
   }
   if (columns !== undefined) {
     const ks = Object.keys(models[0].coverage).map(Number);
@@ -92,6 +91,15 @@ async function run(ledgers: string[], flags: Flags, { terminal }: Context): Prom
       terminal.out(`${JSON.stringify({ ...model, duplicates, torn })}\n`);
     }
   } else print(models, ledger, terminal);
+}
+
+/** Lines of JSON, some at a time. */
+async function* bytesOf(lines: readonly object[]): AsyncGenerator<Uint8Array> {
+  const some = 256;
+  for (let at = 0; at < lines.length; at += some) {
+    const texts = lines.slice(at, at + some).map((line) => `${JSON.stringify(line)}\n`);
+    yield new TextEncoder().encode(texts.join(''));
+  }
 }
 
 function print(models: readonly Aggregate[], ledger: Ledger, terminal: Terminal): void {

@@ -81,7 +81,14 @@ export function aggregate(
   if (models.length === 0) throw ledgerError('LedgerEmpty', 'aggregate: expected chains, got none');
   const ks = [...new Set(options.ks ?? usualKs(models))];
   checkKs(ks, models);
-  return models.map((model) => aggregateModel(model, ks, settings));
+  const asked = models.map(({ problems }) => new Set(problems.map(({ problem }) => problem)));
+  const shared = [...asked[0]].filter((problem) => asked.every((own) => own.has(problem))).length;
+  return models.map((model) => {
+    const result = aggregateModel(model, ks, settings);
+    if (asked.every(({ size }) => size === shared)) return result;
+    const note = `not all models were asked the same problems: all were asked ${shared}, this one ${result.problems}`;
+    return { ...result, notes: [...result.notes, note] };
+  });
 }
 
 interface Settings {

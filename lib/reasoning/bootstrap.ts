@@ -22,12 +22,16 @@ export function bootstrapIntervals({ rows, resamples, seed }: BootstrapInput): I
   const columns = rows[0].length;
   const means = Array.from({ length: columns }, () => new Float64Array(resamples));
   const sums = new Float64Array(columns);
+  const table = new Float64Array(rows.length * columns);
+  rows.forEach((row, i) => {
+    table.set(row, i * columns);
+  });
   for (let index = 0; index < resamples; index++) {
     const words = new Words({ seed, index, purpose: 'resamples' });
     sums.fill(0);
     for (let i = 0; i < rows.length; i++) {
-      const row = rows[words.below(rows.length)];
-      for (let column = 0; column < columns; column++) sums[column] += row[column];
+      const from = words.below(rows.length) * columns;
+      for (let column = 0; column < columns; column++) sums[column] += table[from + column];
     }
     for (let column = 0; column < columns; column++) {
       means[column][index] = sums[column] / rows.length;

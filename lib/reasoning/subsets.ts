@@ -28,9 +28,10 @@ export class Words {
   below(n: number): number {
     for (;;) {
       const product = this.#next() * n; // below 2⁵³: exact
-      const low = product % 2 ** 32;
+      const high = Math.floor(product / 2 ** 32);
+      const low = product - high * 2 ** 32;
       // 2³² % n of the 2³² words would make some numbers likelier than others
-      if (low >= n || low >= 2 ** 32 % n) return (product - low) / 2 ** 32;
+      if (low >= n || low >= 2 ** 32 % n) return high;
     }
   }
 
