@@ -8,7 +8,14 @@
 import { ConfigError } from './errors.ts';
 
 /** What a draw is for; draws for different purposes never share a number. */
-export const PURPOSES = { token: 0, weights: 1, values: 2, problems: 3 } as const;
+export const PURPOSES = {
+  token: 0,
+  weights: 1,
+  values: 2,
+  problems: 3,
+  subsets: 4,
+  resamples: 5,
+} as const;
 
 /** Which random number is meant. Every field is a whole number in [0, 2³²), seed in [0, 2⁵³). */
 export interface Draw {

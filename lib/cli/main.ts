@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { SelscanError } from '../../reference/errors.ts';
+import { addAggregate } from './aggregate.ts';
 import type { Context } from './context.ts';
 import { addDemo } from './demo.ts';
 import { addDistil } from './distil.ts';
@@ -32,8 +33,7 @@ function createProgram(context: Context): Command {
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
   const training = [addTasks, addTrain, addDistil, addReward, addJudge];
-  const reasoning = [addScale];
-  const add = [...decoding, ...checking, ...training, ...reasoning, addDemo];
+  const add = [...decoding, ...checking, ...training, addAggregate, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });

@@ -46,6 +46,11 @@ export type LedgerCode =
   | 'LedgerSamples'
   | 'LedgerEmpty';
 
+/** What tells chains apart: model, problem and sample, as one text. */
+export function keyOf({ model, problem, sample }: Partial<LedgerChain>): string {
+  return JSON.stringify([model ?? null, problem, sample]);
+}
+
 /** An error about a ledger. */
 export function ledgerError(code: LedgerCode, message: string): ConfigError {
   return new ConfigError(message, code);
@@ -76,7 +81,7 @@ export function parseObject(line: string, place: string): Record<string, unknown
   } catch {
     // Python writes numbers that JSON does not have
     const bare = /"(reward|stepRewards|scores)"\s*:[-\s\d.,eE+[\]]*(NaN|Infinity)/.exec(line);
-    if (bare) throw notFinite(place, bare[1], bare[2]);
+    if (bare) throw notFinite(place, bare[1], Number(bare[2]));
     throw ledgerError('LedgerLine', `${place}: expected a JSON object, got ${shown(line)}`);
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
