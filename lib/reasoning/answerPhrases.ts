@@ -1,0 +1,114 @@
+/** Answers that a sentence gives, and the last number of a text. Read as in answerScanners.ts. */
+
+import { isSpace } from './answerText.ts';
+
+const PHRASES = ['answer is', 'answer to the question is', '答案是'];
+
+/** What follows the last "answer is": a formula between dollar signs whole, else to the end of the sentence. */
+export function afterPhrase(text: string): string | null {
+  const lower = lowerCase(text);
+  let from = -1;
+  for (const phrase of PHRASES) {
+    const at = lower.lastIndexOf(phrase);
+    if (at >= 0) from = Math.max(from, at + phrase.length);
+  }
+  if (from < 0) return null;
+  while (from < text.length && (isSpace(text.charCodeAt(from)) || ':*'.includes(text[from]))) from++;
+  const end = text.indexOf('\n', from);
+  const line = end < 0 ? text.slice(from) : text.slice(from, end);
+  return formula(line) ?? sentence(line);
+}
+
+/** In lower case, as many characters as before. */
+function lowerCase(text: string): string {
+  const lower = text.toLowerCase();
+  return lower.length === text.length ? lower : text;
+}
+
+/** `$…$` at the beginning. As in Markdown the closing sign follows no space, and no digit follows it. */
+function formula(line: string): string | null {
+  if (line[0] !== '$' || line[1] === ' ') return null;
+  const from = line[1] === '$' ? 2 : 1;
+  for (let at = line.indexOf('$', from); at >= 0; at = line.indexOf('$', at + 1)) {
+    const isDigit = line[at + 1] >= '0' && line[at + 1] <= '9';
+    if (at > from && line[at - 1] !== ' ' && line[at - 1] !== '\\' && !isDigit) {
+      return line.slice(from, at).trim();
+    }
+  }
+  return null;
+}
+
+/** Up to a full stop, exclamation or question mark that a space or the end follows; emphasis is left out. */
+function sentence(line: string): string {
+  let end = line.length;
+  for (let at = 0; at < line.length; at++) {
+    const isLast = at + 1 === line.length || ' *'.includes(line[at + 1]);
+    if (isLast && '.!?'.includes(line[at]) && !(line[at] === '!' && at + 1 === line.length)) {
+      end = at;
+      break;
+    }
+  }
+  let from = 0;
+  while (from < end && '* '.includes(line[from])) from++;
+  while (end > from && '* '.includes(line[end - 1])) end--;
+  return line.slice(from, end);
+}
+
+/** The last number: `-1,234.5`, `3/4`, `1e-3`. A `-` after a digit, a letter or a bracket is no sign. */
+export function lastNumber(text: string): string | null {
+  let end = text.length;
+  while (end > 0 && !isDigit(text, end - 1)) end--;
+  if (end === 0) return null;
+  let from = decimalBefore(text, end);
+  const before = text[from - 1];
+  const sign = before === '-' || before === '+' ? 1 : 0;
+  const letter = text[from - 1 - sign];
+  if ((letter === 'e' || letter === 'E') && isDigit(text, from - 2 - sign)) {
+    from = decimalBefore(text, from - 1 - sign);
+  } else if (before === '/' && isDigit(text, from - 2)) {
+    const top = wholeBefore(text, from - 1);
+    // 10/12/2020 is no fraction
+    if (text[top - 1] !== '/' && text[top - 1] !== '.') from = top;
+  }
+  const isMinus = from > 0 && '-\u2212'.includes(text[from - 1]);
+  return text.slice(isMinus && !isOperand(text, from - 2) ? from - 1 : from, end);
+}
+
+const isDigit = (text: string, at: number) => text[at] >= '0' && text[at] <= '9';
+
+function isOperand(text: string, at: number): boolean {
+  const code = text.charCodeAt(at) | 32;
+  return isDigit(text, at) || (code >= 97 && code <= 122) || ')]}'.includes(text[at] ?? ' ');
+}
+
+function wholeBefore(text: string, end: number): number {
+  let from = end;
+  while (from > 0 && isDigit(text, from - 1)) from--;
+  return from;
+}
+
+/** Where the decimal begins that ends here, separators of thousands included. */
+function decimalBefore(text: string, end: number): number {
+  let from = wholeBefore(text, end);
+  let isGroup = end - from === 3;
+  if (text[from - 1] === '.') {
+    const whole = wholeBefore(text, from - 1);
+    // .5, but not the end of a sentence that a number follows
+    from = whole < from - 1 || !isOperand(text, from - 2) ? whole : from;
+    isGroup = from === whole && whole < end - 1 && digitsOf(text, whole) === 3;
+  }
+  while (isGroup && text[from - 1] === ',' && isDigit(text, from - 2)) {
+    const next = wholeBefore(text, from - 1);
+    const width = from - 1 - next;
+    if (width > 3) break;
+    from = next;
+    isGroup = width === 3;
+  }
+  return from;
+}
+
+function digitsOf(text: string, from: number): number {
+  let at = from;
+  while (isDigit(text, at) && at - from < 4) at++;
+  return at - from;
+}
