@@ -1,28 +1,25 @@
 /** Answers that a sentence gives, and the last number of a text. Read as in answerScanners.ts. */
 
-import { isSpace } from './answerText.ts';
+import { isSpace, LONGEST_ANSWER } from './answerText.ts';
 
-const PHRASES = ['answer is', 'answer to the question is', '答案是'];
+/** "answer is" without its first letter, which may be a capital, and the same in Chinese. */
+const PHRASES = ['nswer is', 'nswer Is', 'NSWER IS', '答案是'];
 
 /** What follows the last "answer is": a formula between dollar signs whole, else to the end of the sentence. */
 export function afterPhrase(text: string): string | null {
-  const lower = lowerCase(text);
   let from = -1;
   for (const phrase of PHRASES) {
-    const at = lower.lastIndexOf(phrase);
+    const at = text.lastIndexOf(phrase);
     if (at >= 0) from = Math.max(from, at + phrase.length);
   }
   if (from < 0) return null;
-  while (from < text.length && (isSpace(text.charCodeAt(from)) || ':*'.includes(text[from]))) from++;
-  const end = text.indexOf('\n', from);
-  const line = end < 0 ? text.slice(from) : text.slice(from, end);
+  while (from < text.length && (isSpace(text.charCodeAt(from)) || ':*'.includes(text[from])))
+    from++;
+  // what is longer is no answer
+  const rest = text.slice(from, from + LONGEST_ANSWER + 2);
+  const end = rest.indexOf('\n');
+  const line = end < 0 ? rest : rest.slice(0, end);
   return formula(line) ?? sentence(line);
-}
-
-/** In lower case, as many characters as before. */
-function lowerCase(text: string): string {
-  const lower = text.toLowerCase();
-  return lower.length === text.length ? lower : text;
 }
 
 /** `$…$` at the beginning. As in Markdown the closing sign follows no space, and no digit follows it. */
@@ -40,18 +37,20 @@ function formula(line: string): string | null {
 
 /** Up to a full stop, exclamation or question mark that a space or the end follows; emphasis is left out. */
 function sentence(line: string): string {
-  let end = line.length;
-  for (let at = 0; at < line.length; at++) {
-    const isLast = at + 1 === line.length || ' *'.includes(line[at + 1]);
-    if (isLast && '.!?'.includes(line[at]) && !(line[at] === '!' && at + 1 === line.length)) {
-      end = at;
-      break;
-    }
-  }
+  let end = 0;
+  while (end < line.length && !endsSentence(line, end)) end++;
   let from = 0;
   while (from < end && '* '.includes(line[from])) from++;
   while (end > from && '* '.includes(line[end - 1])) end--;
   return line.slice(from, end);
+}
+
+function endsSentence(line: string, at: number): boolean {
+  if (!'.!?'.includes(line[at])) return false;
+  const isLast = at + 1 === line.length;
+  // `5!` at the end is a factorial
+  if (line[at] === '!' && isLast) return line[at - 1] === '*';
+  return isLast || ' *'.includes(line[at + 1]);
 }
 
 /** The last number: `-1,234.5`, `3/4`, `1e-3`. A `-` after a digit, a letter or a bracket is no sign. */

@@ -3,7 +3,7 @@
  * times, whatever it says; none uses a pattern that could go back.
  */
 
-import { isSpace } from './answerText.ts';
+import { isSpace, LONGEST_ANSWER } from './answerText.ts';
 
 const isSpaceAt = (text: string, at: number) =>
   at < 0 || at >= text.length || isSpace(text.charCodeAt(at));
@@ -58,27 +58,38 @@ function afterOnlyHash(text: string): string | null {
 
 /** `A: 42` or `Answer: 42` at the beginning of a line, also in bold; the last such line that says something. */
 export function afterAnswerLine(text: string): string | null {
-  let end = text.length;
-  while (end >= 0) {
-    const start = end === 0 ? 0 : text.lastIndexOf('\n', end - 1) + 1;
-    const answer = answerOfLine(text, start, end);
-    if (answer) return answer;
-    if (start === 0) return null;
-    end = start - 1;
+  let left = MOST_LABELS;
+  for (let at = text.lastIndexOf(':'); at > 0 && left > 0; at = text.lastIndexOf(':', at - 1)) {
+    if (!endsLabel(text, at)) continue;
+    left--;
+    if (!isLabelled(text, at)) continue;
+    const end = Math.min(lineEnd(text, at), at + LONGEST_ANSWER + 2);
+    const answer = withoutEmphasis(text.slice(at + 1, end));
+    if (answer !== '') return answer;
   }
   return null;
 }
 
+/** Places that look like the end of a label, from the end of the text, that are looked at. */
+const MOST_LABELS = 5000;
 const LABELS = ['a', 'answer', 'final answer', 'the answer', 'the final answer'];
 const LONGEST_LABEL = 40;
 
-function answerOfLine(text: string, start: number, end: number): string | null {
-  let from = start;
-  while (from < end && (isSpaceAt(text, from) || '*_#'.includes(text[from]))) from++;
-  const colon = text.slice(from, Math.min(end, from + LONGEST_LABEL)).indexOf(':');
-  if (colon < 0) return null;
-  const label = withoutEmphasis(text.slice(from, from + colon)).toLowerCase();
-  return LABELS.includes(label) ? withoutEmphasis(text.slice(from + colon + 1, end)) : null;
+function endsLabel(text: string, colon: number): boolean {
+  let last = colon - 1;
+  while (last > 0 && colon - last < 4 && (text[last] === '*' || text[last] === ' ')) last--;
+  return 'aArR'.includes(text[last]);
+}
+
+/** Whether a label is all that a line has before its colon. */
+function isLabelled(text: string, colon: number): boolean {
+  let start = colon;
+  while (start > 0 && text[start - 1] !== '\n') {
+    if (colon - start === LONGEST_LABEL) return false;
+    start--;
+  }
+  while (start < colon && (isSpaceAt(text, start) || '*_#'.includes(text[start]))) start++;
+  return LABELS.includes(withoutEmphasis(text.slice(start, colon)).toLowerCase());
 }
 
 /** Without asterisks and spaces at both ends. */
@@ -91,56 +102,57 @@ function withoutEmphasis(text: string): string {
 
 /** What the last `\boxed{…}` or `\fbox{…}` holds, whose braces close; without braces, what is up to `$` or the line's end. */
 export function lastBoxed(text: string): string | null {
-  let best: { from: number; to: number } | undefined;
-  /** For each open brace, where a box begins; −1 for other braces. */
-  const open: number[] = [];
-  let box = nextBox(text, 0);
-  let brace = nextBrace(text, 0);
-  while (brace < text.length || box) {
-    if (box && !box.isBraced && box.from <= brace) {
-      const to = Math.min(lineEnd(text, box.from), endAt(text.indexOf('$', box.from), text));
-      best = { from: box.from, to };
-      box = nextBox(text, to);
-      continue;
-    }
-    if (brace >= text.length) break;
-    if (text[brace] === '{') {
-      open.push(box?.from === brace ? brace : -1);
-      if (box?.from === brace) box = nextBox(text, brace);
-    } else {
-      const from = open.pop() ?? -1;
-      if (from >= 0 && (!best || from > best.from)) best = { from: from + 1, to: brace };
-    }
-    brace = nextBrace(text, brace + 1);
-  }
-  return best ? text.slice(best.from, best.to).trim() : null;
-}
-
-const endAt = (at: number, text: string) => (at < 0 ? text.length : at);
-
-interface Box {
-  /** Of its brace, or of what follows the command. */
-  from: number;
-  isBraced: boolean;
-}
-
-function nextBox(text: string, from: number): Box | undefined {
-  for (let at = text.indexOf('\\', from); at >= 0; at = text.indexOf('\\', at + 1)) {
-    const name = text.startsWith('boxed', at + 1) ? 6 : text.startsWith('fbox', at + 1) ? 5 : 0;
-    if (name === 0 || isLetterAt(text, at + name)) continue;
-    let next = at + name;
-    while (text[next] === ' ') next++;
-    return { from: next, isBraced: text[next] === '{' };
-  }
-  return undefined;
-}
-
-/** The next brace that no backslash makes a sign. */
-function nextBrace(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
+  const first = text.indexOf('box');
+  if (first < 0) return null;
+  let [from, to] = [-1, -1];
+  /** Boxes that are open: where each begins, and how many braces were open before it. */
+  const boxes: number[] = [];
+  const depths: number[] = [];
+  let depth = 0;
+  for (let at = Math.max(0, first - 2); at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code === 92) at++;
-    else if (code === 123 || code === 125) return at;
+    if (code === BACKSLASH) {
+      const after = boxNameEnd(text, at + 1);
+      if (after < 0) {
+        // \{ and \} are signs
+        const next = text.charCodeAt(at + 1);
+        if (next === OPEN || next === CLOSE) at++;
+      } else if (text[after] === '{') {
+        boxes.push(after + 1);
+        depths.push(depth++);
+        at = after;
+      } else {
+        const dollar = text.indexOf('$', after);
+        const end = lineEnd(text, after);
+        [from, to] = [after, dollar < 0 ? end : Math.min(dollar, end)];
+        at = to - 1;
+      }
+    } else if (code === OPEN) depth++;
+    else if (code === CLOSE && depth > 0) {
+      depth--;
+      if (depths[depths.length - 1] !== depth) continue;
+      depths.pop();
+      const box = boxes.pop() ?? -1;
+      if (box > from) {
+        from = box;
+        to = at;
+      }
+    }
   }
-  return text.length;
+  return from < 0 ? null : text.slice(from, to).trim();
+}
+
+const BACKSLASH = 92;
+const OPEN = 123;
+const CLOSE = 125;
+
+/** Where what is boxed begins, if a command that boxes has its name here; else −1. */
+function boxNameEnd(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code !== 98 && code !== 102) return -1; // b, f
+  const length = text.startsWith('boxed', at) ? 5 : text.startsWith('fbox', at) ? 4 : 0;
+  if (length === 0 || isLetterAt(text, at + length)) return -1;
+  let end = at + length;
+  while (text[end] === ' ') end++;
+  return end;
 }

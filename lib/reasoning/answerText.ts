@@ -1,15 +1,17 @@
 /** The characters of an answer, in one spelling each. */
 
+/** An answer in a text that is longer than this is none. */
+export const LONGEST_ANSWER = 20_000;
 /** An answer longer than this is compared as it is written. */
-export const MOST_CHARACTERS = 2000;
+export const MOST_CHARACTERS = 1000;
 
 /** Characters that have a spelling in ASCII or LaTeX. The space ends a command's name. */
 const SPELLINGS: Readonly<Record<string, string>> = Object.assign(Object.create(null), {
   ...{ '−': '-', '‐': '-', '‑': '-', '‒': '-', '–': '-', '—': '-', '﹣': '-', '⁻': '^-' },
   ...{ '×': '\\times ', '·': '\\cdot ', '⋅': '\\cdot ', '∙': '\\cdot ', '∗': '*' },
   ...{ '÷': '/', '∕': '/', '⁄': '/', '²': '^2', '³': '^3' },
-  ...{ 'π': '\\pi ', 'θ': '\\theta ', 'α': '\\alpha ', 'β': '\\beta ', 'λ': '\\lambda ' },
-  ...{ '√': '\\sqrt ', '∞': '\\infty ', '°': '\\circ ', 'º': '\\circ ', '±': '\\pm ' },
+  ...{ π: '\\pi ', θ: '\\theta ', α: '\\alpha ', β: '\\beta ', λ: '\\lambda ' },
+  ...{ '√': '\\sqrt ', '∞': '\\infty ', '°': '\\circ ', º: '\\circ ', '±': '\\pm ' },
   ...{ '≤': '\\le ', '≥': '\\ge ', '≠': '\\ne ', '≈': '\\approx ', '∈': '\\in ' },
   ...{ '∪': '\\cup ', '∩': '\\cap ', '∅': '\\emptyset ', '→': '\\to ' },
   ...{ '½': ' 1/2 ', '⅓': ' 1/3 ', '⅔': ' 2/3 ', '¼': ' 1/4 ', '¾': ' 3/4 ', '⅕': ' 1/5 ' },

@@ -81,10 +81,16 @@ class Reader {
   private step(): void {
     const c = this.text[this.at];
     const next = this.text[this.at + 1];
-    if (isDigit(c) || (c === '.' && isDigit(next))) return this.number();
-    this.digits = 0;
-    if (c === '\\') return this.command();
-    if (isLetter(c)) return this.word();
+    if (isDigit(c) || (c === '.' && isDigit(next))) this.number();
+    else {
+      this.digits = 0;
+      if (c === '\\') this.command();
+      else if (isLetter(c)) this.word();
+      else this.sign(c, next);
+    }
+  }
+
+  private sign(c: string, next: string | undefined): void {
     this.at++;
     // ^\circ: the command leaves nothing, and the power with it
     if (c === '^' && this.skips('\\circ', '{\\circ}', ' \\circ', '{\\degree}', '\\degree')) return;
@@ -149,7 +155,8 @@ class Reader {
     if (this.digits > 0 && isDigit(this.text[from])) {
       this.digits--;
       this.at++;
-      return this.put('number', this.text[from]);
+      this.put('number', this.text[from]);
+      return;
     }
     let digits = this.run();
     let isGrouped = digits.length > 0 && digits.length <= 3;

@@ -6,13 +6,14 @@
  * An answer is read as an expression, then as a number with a unit, then as a list, and else as words.
  */
 
-import { formatSum, multiplySums, type Sum, constant } from './algebra.ts';
+import { constant, formatSum, multiplySums, type Sum } from './algebra.ts';
 import { isTooLong, plainCharacters } from './answerText.ts';
 import { type Token, tokensOf } from './answerTokens.ts';
 import { algebraOf } from './parseAlgebra.ts';
 import { NO_VALUE, startWork } from './rational.ts';
 import { numberInWords, unitOf } from './units.ts';
 
+/** Brackets that may be open at once; an answer with more is compared part by part. */
 const MOST_DEPTH = 20;
 /** How often a form is read again until it stays the same. */
 const MOST_READINGS = 8;
@@ -29,7 +30,7 @@ const BEFORE = new Set(['^', '*', '`', '"', ':', '=', ',', ';', '.']);
 const AFTER = new Set([...BEFORE, '/']);
 
 /**
- * The form of an answer. Never throws. An answer of more than 2,000 characters is its own form, apart from spaces at
+ * The form of an answer. Never throws. An answer of more than 1,000 characters is its own form, apart from spaces at
  * its ends. Currency signs, `%`, degrees and units after a number make no difference; `x = 4` is 4.
  */
 export function canonicalAnswer(answer: string): string {
@@ -51,7 +52,16 @@ export function areSameAnswer(a: string, b: string): boolean {
 function readOnce(text: string): string {
   startWork();
   const tokens = withoutName(trimmed(tokensOf(plainCharacters(text))));
-  return formOf(tokens, 0);
+  return isNestedDeeply(tokens) ? wordsOf(tokens) : formOf(tokens);
+}
+
+function isNestedDeeply(tokens: readonly Token[]): boolean {
+  let open = 0;
+  return tokens.some(({ text }) => {
+    if (OPENING.has(text)) open++;
+    if (CLOSING.has(text)) open--;
+    return open > MOST_DEPTH;
+  });
 }
 
 function trimmed(tokens: readonly Token[]): readonly Token[] {
@@ -69,21 +79,16 @@ function withoutName(tokens: readonly Token[]): readonly Token[] {
   return isSign(sign) && tokens.filter(isSign).length === 1 ? tokens.slice(2) : tokens;
 }
 
-function formOf(tokens: readonly Token[], depth: number): string {
+function formOf(tokens: readonly Token[]): string {
   if (tokens.length === 0) return '';
-  const value = valueOf(tokens);
+  const value = valueIn(tokens);
   if (value) return formatSum(value);
-  if (depth < MOST_DEPTH) {
-    const end = tokens.length - 1;
-    if (OPENING.has(tokens[0].text) && closing(tokens) === end) return bracketed(tokens, depth);
-    const list = listOf(tokens, depth);
-    if (list) return list;
-  }
-  return wordsOf(tokens);
+  const isWhole = OPENING.has(tokens[0].text) && closing(tokens) === tokens.length - 1;
+  return isWhole ? bracketed(tokens) : (listOf(tokens) ?? wordsOf(tokens));
 }
 
 /** The number or expression that parts say, without its unit. */
-function valueOf(tokens: readonly Token[]): Sum | undefined {
+function valueIn(tokens: readonly Token[]): Sum | undefined {
   const said = numberInWords(tokens);
   if (said !== undefined) return constant({ n: BigInt(said), d: 1n });
   const value = algebraOf(tokens);
@@ -109,27 +114,27 @@ function closing(tokens: readonly Token[]): number {
   return -1;
 }
 
-function bracketed(tokens: readonly Token[], depth: number): string {
+function bracketed(tokens: readonly Token[]): string {
   const [open, close] = [tokens[0].text, tokens[tokens.length - 1].text];
   const inner = tokens.slice(1, -1);
-  if (open === '{' && close === '}') return formOf(trimmed(inner), depth + 1);
+  if (open === '{' && close === '}') return formOf(trimmed(inner));
   const { pieces, signs } = split(inner);
   const isList = signs.includes(',');
-  if (open === '(' && close === ')' && !isList) return formOf(trimmed(inner), depth + 1);
+  if (open === '(' && close === ')' && !isList) return formOf(trimmed(inner));
   if (!isList || signs.some((sign) => sign !== ',')) {
-    return `${open}${formOf(inner, depth + 1)}${close}`;
+    return `${open}${formOf(inner)}${close}`;
   }
-  const forms = pieces.map((piece) => formOf(piece, depth + 1));
+  const forms = pieces.map((piece) => formOf(piece));
   // the order of a set is of no account
   const isSet = open === '\\{' && close === '\\}';
   return `${open}${(isSet ? [...new Set(forms)].sort() : forms).join(',')}${close}`;
 }
 
 /** The parts between separators; undefined when there is none. */
-function listOf(tokens: readonly Token[], depth: number): string | undefined {
+function listOf(tokens: readonly Token[]): string | undefined {
   const { pieces, signs } = split(tokens);
   if (signs.length === 0) return undefined;
-  const forms = pieces.map((piece) => formOf(piece, depth + 1));
+  const forms = pieces.map((piece) => formOf(piece));
   // a space, or `12, 345` would become a number
   const spaced = signs.map((sign) => (sign === ',' ? ', ' : sign[0] === '\\' ? ` ${sign} ` : sign));
   return forms.map((form, i) => form + (spaced[i] ?? '')).join('');

@@ -3,6 +3,7 @@
 import { ConfigError } from '../../reference/errors.ts';
 import { afterPhrase, lastNumber } from './answerPhrases.ts';
 import { afterAnswerLine, afterHash, lastBoxed } from './answerScanners.ts';
+import { LONGEST_ANSWER } from './answerText.ts';
 
 /** How an answer is given: `#### 42` or `# 42`, `A: 42`, `\boxed{42}`, "the answer is 42", or just the last number. */
 export type AnswerRule = 'hash' | 'answerLine' | 'boxed' | 'phrase' | 'lastNumber';
@@ -19,9 +20,6 @@ export const MATH_RULES: readonly AnswerRule[] = Object.freeze([
 
 /** The only rule of lib/tasks, whose problems are answered by `# ANSWER` and by nothing else. */
 export const TASK_RULES: readonly AnswerRule[] = Object.freeze([...(['hash'] as const)]);
-
-/** An answer that is longer than this is none. */
-const LONGEST_ANSWER = 20_000;
 
 const SCANNERS: Readonly<Record<AnswerRule, (text: string) => string | null>> = {
   hash: afterHash,

@@ -88,9 +88,19 @@ class Parser {
   private product(): Sum {
     let product = this.mixed() ?? this.power();
     for (;;) {
-      if (this.takes('*')) product = multiplySums(product, this.signed(() => this.power()));
+      if (this.takes('*'))
+        product = multiplySums(
+          product,
+          this.signed(() => this.power()),
+        );
       else if (this.takes('/')) {
-        product = multiplySums(product, powerOfSum(this.signed(() => this.power()), -1));
+        product = multiplySums(
+          product,
+          powerOfSum(
+            this.signed(() => this.power()),
+            -1,
+          ),
+        );
       } else if (this.continues()) product = multiplySums(product, this.power());
       else return product;
     }

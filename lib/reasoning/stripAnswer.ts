@@ -8,7 +8,7 @@ import { isTooLong, plainCharacters } from './answerText.ts';
 import { type Token, tokensOf } from './answerTokens.ts';
 import { isUnit } from './units.ts';
 
-/** Never throws. An answer of more than 2,000 characters is left as it is, apart from spaces at its ends. */
+/** Never throws. An answer of more than 1,000 characters is left as it is, apart from spaces at its ends. */
 export function stripAnswer(answer: string): string {
   const trimmed = answer.trim();
   if (isTooLong(trimmed)) return trimmed;
