@@ -37,7 +37,7 @@ export function canonicalAnswer(answer: string): string {
   let text = answer.trim();
   for (let i = 0; i < MOST_READINGS; i++) {
     if (isTooLong(text)) return text;
-    const next = readOnce(text);
+    const next = readOnce(text).trim();
     if (next === text) break;
     text = next;
   }
