@@ -1,0 +1,61 @@
+/** Texts that bring answer scanners to their knees, each of a million characters. */
+
+export const MILLION = 1_000_000;
+
+/** A text of a million characters or few more. */
+export const filled = (unit: string, length = MILLION) =>
+  unit.repeat(Math.ceil(length / unit.length));
+
+/** Hostile shapes at any length, by what they are. */
+export const HOSTILE: Readonly<Record<string, (length: number) => string>> = {
+  digits: (n) => filled('1', n),
+  zeros: (n) => filled('0', n),
+  'a decimal': (n) => `0.${filled('3', n)}`,
+  'groups of thousands': (n) => `1${filled(',000', n)}`,
+  points: (n) => filled('.', n),
+  'digits and points': (n) => filled('1.', n),
+  commas: (n) => filled(',', n),
+  minuses: (n) => filled('-', n),
+  slashes: (n) => filled('1/', n),
+  'a huge exponent': (n) => `1e${filled('9', n)}`,
+  'a tower of powers': (n) => `10${filled('^10', n)}`,
+  'braced powers': (n) => `${filled('2^{', n / 2)}2${filled('}', n / 2)}`,
+  spaces: (n) => `4${filled(' ', n)}`,
+  'ends of lines': (n) => filled('\n', n),
+  'carriage returns': (n) => filled('\r\n', n),
+  'tabs before an answer': (n) => `A:${filled('\t', n)}4`,
+  'open braces': (n) => filled('{', n),
+  'closed braces': (n) => filled('}', n),
+  'nested braces': (n) => filled('{', n / 2) + filled('}', n / 2),
+  'open brackets': (n) => filled('(', n),
+  'nested brackets': (n) => `${filled('(', n / 2)}1${filled(')', n / 2)}`,
+  'dollar signs': (n) => filled('$', n),
+  formulas: (n) => `the answer is ${filled('$x $ ', n)}`,
+  backslashes: (n) => filled('\\', n),
+  'open boxes': (n) => filled('\\boxed{', n),
+  'nested boxes': (n) => filled('\\boxed{', (n * 7) / 8) + filled('}', n / 8),
+  'bare boxes': (n) => filled('\\boxed ', n),
+  'boxes side by side': (n) => filled('\\boxed{1}', n),
+  'a box around the rest': (n) => `\\boxed{${filled('x', n)}}`,
+  fractions: (n) => `${filled('\\frac{1}{', (n * 9) / 10)}1${filled('}', n / 10)}`,
+  roots: (n) => filled('\\sqrt', n),
+  'hashes in words': (n) => filled('####', n),
+  'hashes between spaces': (n) => filled('# ', n),
+  'hashed lines': (n) => filled('#### x\n', n),
+  'answer lines': (n) => filled('A: \n', n),
+  'answer labels': (n) => filled('answer:', n),
+  phrases: (n) => filled('the answer is ', n),
+  'bait for a+a+': (n) => `${filled('a', n)}!`,
+  'bait for (\\d+,?)+$': (n) => `${filled('1,', n)}x`,
+  'words without end': (n) => filled('a b ', n),
+  'prototype keys': (n) => filled('__proto__ constructor ', n),
+  'control characters': (n) => filled('\u0000\u0007\u001b[31m', n),
+  'characters without width': (n) => `\\boxed{4${filled('\u200b\u200d\ufeff', n)}}`,
+  'lone surrogates': (n) => filled('\ud800', n),
+  'surrogates reversed': (n) => filled('\udc00\ud800', n),
+  'marks of direction': (n) => filled('\u202e\u2067\u0661', n),
+  'combining marks': (n) => `a${filled('\u0301\u0323', n)}`,
+  'letters that grow in lower case': (n) => `the answer is ${filled('\u0130', n)}`,
+  'wide digits': (n) => filled('\uff11', n),
+  markup: (n) => filled('<script>alert(1)</script>', n),
+};
