@@ -13,6 +13,7 @@ import { addInspect } from './inspect.ts';
 import { addJudge } from './judge.ts';
 import { addOracle } from './oracle.ts';
 import { packageVersion } from './packageVersion.ts';
+import { addReport } from './report.ts';
 import { addReward } from './reward.ts';
 import { addScale } from './scale.ts';
 import { addScore } from './score.ts';
@@ -33,7 +34,8 @@ function createProgram(context: Context): Command {
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
   const training = [addTasks, addTrain, addDistil, addReward, addJudge];
-  const add = [...decoding, ...checking, ...training, addAggregate, addDemo];
+  const reasoning = [addScale, addAggregate, addReport];
+  const add = [...decoding, ...checking, ...training, ...reasoning, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });

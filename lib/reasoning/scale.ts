@@ -106,13 +106,16 @@ async function sampleOne(
     options.tuning,
   );
   try {
-    const context = usualContext(loaded, problems, maxTokens);
     let { maxRows } = options;
     let throughput = run.known(name)?.throughput;
     if (maxRows === undefined) {
       if (!throughput || run.known(name)?.backend !== executor.info.backend) {
         tell('measuring');
-        throughput = await measureThroughput(executor, { context, ...aborting });
+        const { contextLength = Number.POSITIVE_INFINITY } = loaded.config;
+        const prompt = usualPrompt(loaded, problems);
+        const longest = Math.max(1, Math.min(maxTokens, contextLength - prompt.length - 64));
+        const limits = { prompt, maxTokens: longest };
+        throughput = await measureThroughput(executor, { ...limits, ...aborting });
       }
       maxRows = throughput.best.rows;
     }
@@ -147,17 +150,10 @@ async function sampleOne(
   }
 }
 
-/** A prompt and as many tokens as half of the longest chain has, for timing. */
-function usualContext(
-  loaded: LoadedModel,
-  problems: readonly ReasoningProblem[],
-  maxTokens: number,
-): number[] {
+/** A prompt of middle length, for timing. */
+function usualPrompt(loaded: LoadedModel, problems: readonly ReasoningProblem[]): number[] {
   const prompts = problems.slice(0, 50).map(({ prompt }, i) => encodeAny(loaded, prompt, i));
-  const middle = prompts.sort((a, b) => a.length - b.length)[prompts.length >> 1];
-  const { contextLength = Number.POSITIVE_INFINITY } = loaded.config;
-  const length = Math.min(middle.length + Math.ceil(maxTokens / 2), contextLength - 64);
-  return Array.from({ length: Math.max(1, length) }, (_, i) => middle[i % middle.length]);
+  return prompts.sort((a, b) => a.length - b.length)[prompts.length >> 1];
 }
 
 /** @throws ConfigError with code OtherModel where the run has chains of another model of this name. */
