@@ -1,4 +1,4 @@
-/** Programs over named digits: every run is what another interpreter of the prompt's text makes of it. */
+/** Programs that run round after round: every run is what another interpreter of the prompt's text makes of it. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -19,30 +19,29 @@ function worth(operator: string, digits: string): string {
   return String((Number(low) + Number(high)) >> 1);
 }
 
-/** Runs a prompt's text: the answer, and the state after every round. */
+/** Runs a prompt's text: the answer, the lines, and the three digits before every round. */
 function run(prompt: string): { answer: string; states: string[]; lines: string[] } {
-  const parts = prompt.split(' ; ');
+  const [known, ...parts] = prompt.split(' ; ');
   const rules = parts.slice(0, -2);
   const [initial, question] = parts.slice(-2);
-  const [count, , , asked] = question.split(' ');
-  const state = Object.fromEntries(
-    [...initial.matchAll(/(\w+) (\d)/g)].map(([, name, digit]) => [name, digit]),
+  const digitOf = new Map(
+    [...known.matchAll(/(\w+) (\d)/g)].map(([, name, digit]) => [name, digit]),
   );
-  const states = [Object.values(state).join('')];
+  let last = initial.replaceAll(' ', '');
+  const states: string[] = [];
   const lines: string[] = [];
-  for (let round = Number(count); round > 0; round--) {
+  for (let round = Number.parseInt(question, 10); round > 0; round--) {
+    states.push(last.slice(-3));
     lines.push(`${round} times ;`);
-    for (const part of rules) {
-      const [name, , operator, ...operands] = part.split(' ');
-      const filled = operands
-        .map((word) => (word in state ? `${word} ${state[word]}` : word))
-        .join(' ');
-      state[name] = worth(operator, filled.replace(/\D/g, ''));
-      lines.push(`${name} : ${operator} ${filled} = ${name} ${state[name]} ;`);
+    for (const rule of rules) {
+      const [operator, name] = rule.split(' ');
+      const digits = `${last.slice(-3)}${digitOf.get(name)}`;
+      const [a, b, c, own] = digits;
+      last += worth(operator, digits);
+      lines.push(`${operator} ${a} ${b} ${c} ${name} ${own} = ${last.slice(-1)} ;`);
     }
-    states.push(Object.values(state).join(''));
   }
-  return { answer: state[asked], states, lines };
+  return { answer: last.slice(-1), states, lines };
 }
 
 describe.each(PRESETS)('rounds %s', (preset) => {
@@ -60,7 +59,7 @@ describe.each(PRESETS)('rounds %s', (preset) => {
     );
   });
 
-  it('never comes to a state twice, so that no round is a copy', () => {
+  it('never begins a round as an earlier one began, so that no round is a copy', () => {
     fc.assert(
       fc.property(...places, (seed, index) => {
         const { states } = run(task.problem(seed, index).prompt);
@@ -70,15 +69,15 @@ describe.each(PRESETS)('rounds %s', (preset) => {
     );
   });
 
-  it('has the rounds, the names and the words that its options say', () => {
+  it('has the rounds, the rules and the words that its options say', () => {
     const options = ROUNDS_PRESETS[preset];
     fc.assert(
       fc.property(...places, (seed, index) => {
         const { prompt, chain } = task.problem(seed, index);
-        const names = prompt.match(/ : /g)?.length ?? 0;
-        expect(names).toBeGreaterThanOrEqual(options.minNames);
-        expect(names).toBeLessThanOrEqual(options.maxNames);
-        const count = Number(/(\d+) times \. \w+ \?$/.exec(prompt)?.[1]);
+        const count = Number(/(\d+) times \?$/.exec(prompt)?.[1]);
+        const rules = prompt.split(' ; ').length - 3;
+        expect(rules).toBeGreaterThanOrEqual(options.minRules);
+        expect(rules).toBeLessThanOrEqual(options.maxRules);
         expect(count).toBeGreaterThanOrEqual(options.minRounds);
         expect(count).toBeLessThanOrEqual(options.maxRounds);
         const words = chain.split(' ').length;
@@ -91,18 +90,17 @@ describe.each(PRESETS)('rounds %s', (preset) => {
 });
 
 const PROBLEM = {
-  prompt: 'Tom : MAX Ben 3 ; Ben : SM Tom Ben ; Tom 1 Ben 4 ; 1 times . Ben ?',
-  chain: '1 times ; Tom : MAX Ben 4 3 = Tom 4 ; Ben : SM Tom 4 Ben 4 = Ben 8 ; # 8',
+  prompt: 'Tom 4 Ben 2 ; SM Tom ; MAX Ben ; 3 8 1 ; 1 times ?',
+  chain: '1 times ; SM 3 8 1 Tom 4 = 6 ; MAX 8 1 6 Ben 2 = 8 ; # 8',
   answer: '8',
 };
 
 it.each([
-  ['Tom : MAX Ben 4 3 = Tom 4 ;', 'true'],
-  ['Tom : MAX Ben 4 3 = Tom 3 ;', 'untrue'],
-  ['Tom : MAX Ben 4 3 = Ben 4 ;', 'malformed'],
-  ['Tom : MAX Ben 3 = Tom 4 ;', 'malformed'],
-  ['Tom : SM Ben 9 Mia 9 = Tom 8 ;', 'true'],
-  ['Eve : SM 9 9 = Eve 8 ;', 'malformed'],
+  ['SM 3 8 1 Tom 4 = 6 ;', 'true'],
+  ['SM 3 8 1 Tom 4 = 5 ;', 'untrue'],
+  ['MED 9 0 4 Mia 5 = 4 ;', 'true'],
+  ['SM 3 8 Tom 4 = 5 ;', 'malformed'],
+  ['SM 3 8 1 Eve 4 = 6 ;', 'malformed'],
   ['12 times ;', 'true'],
   ['0 times ;', 'malformed'],
 ])('the step %j is %s', (step, form) => {
@@ -112,15 +110,15 @@ it.each([
 });
 
 it.each([
-  [{ maxNames: 7 }, /^maxNames: expected a whole number from 2 to 6, got 7$/],
+  [{ maxRules: 7 }, /^maxRules: expected a whole number from 1 to 6, got 7$/],
   [{ minRounds: 5, maxRounds: 4 }, /^minRounds: expected a whole number from 1 to 4, got 5$/],
-  [{ digitShare: 2 }, /^digitShare: expected a number in \[0, 1\], got 2$/],
+  [{ minChain: 0 }, /^minChain: expected a whole number from 1 to 100000, got 0$/],
 ])('%o is refused', (options, message) => {
   expect(() => rounds(options)).toThrow(message);
 });
 
 it('says so when no problem is like its options', () => {
-  // two digits have 100 states: no run of more rounds is without a repetition
-  const task = rounds({ minNames: 2, maxNames: 2, minRounds: 200, maxRounds: 200 });
+  // three digits have 1,000 states, and no run that long keeps away from all of them
+  const task = rounds({ minRules: 1, maxRules: 1, minRounds: 1000, maxRounds: 1000 });
   expect(() => task.problem(0, 0)).toThrow(/^rounds: expected options that some problem meets/);
 });

@@ -7,6 +7,7 @@ import { addAggregate } from './aggregate.ts';
 import type { Context } from './context.ts';
 import { addDemo } from './demo.ts';
 import { addDistil } from './distil.ts';
+import { addExperiment } from './experiment.ts';
 import { addExplain } from './explain.ts';
 import { addGenerate } from './generate.ts';
 import { addInspect } from './inspect.ts';
@@ -34,7 +35,7 @@ function createProgram(context: Context): Command {
   const decoding = [addGenerate, addScore];
   const checking = [addOracle, addVerify, addExplain, addInspect];
   const training = [addTasks, addTrain, addDistil, addReward, addJudge];
-  const reasoning = [addScale, addAggregate, addReport];
+  const reasoning = [addScale, addAggregate, addReport, addExperiment];
   const add = [...decoding, ...checking, ...training, ...reasoning, addDemo];
   for (const addCommand of add) addCommand(program, context);
   for (const command of program.commands) {

@@ -16,7 +16,7 @@ export interface ReplayPoint {
 }
 
 export interface ReplayOptions extends Grading {
-  /** Moments, in seconds from the start of the run. Default: 24 from the first chain to the last, in equal ratios. */
+  /** Moments, in seconds from the start of the run. Default: 60 from the first chain to the last, in equal ratios. */
   readonly seconds?: readonly number[];
   /** Default `first`: the answer that came first. */
   readonly ties?: TiePolicy;
@@ -44,7 +44,7 @@ export function replay(
       .sort((a, b) => a.at - b.at || a.chain.sample - b.chain.sample),
   );
   const all = [...times.values()].sort((a, b) => a - b);
-  const moments = seconds ?? ratios(all[0], all[all.length - 1], 24);
+  const moments = seconds ?? ratios(all[0], all[all.length - 1], 60);
   const hasRewards = graded.problems.every((one) =>
     one.chains.every(({ reward }) => reward !== undefined),
   );

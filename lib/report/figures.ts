@@ -1,6 +1,7 @@
 /** The figures of a report. */
 
 import { type FigureSeries, lineFigure } from '../figures/lineFigure.ts';
+import type { ColourName } from '../figures/palette.ts';
 import type { Policy } from '../reasoning/problemMetrics.ts';
 import { type CurvePoint, DRAWN, type ModelCurves } from './curves.ts';
 
@@ -10,6 +11,9 @@ export interface Figure {
   readonly caption: string;
   readonly svg: string;
 }
+
+const COLOURS: readonly ColourName[] = ['blue', 'red', 'green', 'purple', 'orange', 'sky', 'black'];
+const colourOf = (model: number) => COLOURS[model % COLOURS.length];
 
 const percent = (share: number) => 100 * share;
 
@@ -32,8 +36,8 @@ function accuracySeries(
   xOf: (point: CurvePoint) => number | undefined,
 ): FigureSeries[] {
   return isDrawn(models).flatMap(({ policy, name: panel }) =>
-    models.map(({ name, curves }) => ({
-      ...{ name, panel },
+    models.map(({ name, curves }, i) => ({
+      ...{ name, panel, colour: colourOf(i) },
       points: (curves[policy] ?? []).flatMap((point) => {
         const x = xOf(point);
         if (x === undefined) return [];
@@ -65,8 +69,8 @@ function againstSeconds(
   if (own.every(({ points }) => points.length === 0)) return undefined;
   const replayed = isDrawn(models).flatMap(({ policy, name: panel }) =>
     models.map(
-      ({ name, replay }): FigureSeries => ({
-        ...{ name: `${name}, as it ran`, panel, isDashed: true },
+      ({ name, replay }, i): FigureSeries => ({
+        ...{ name: `${name}, as it ran`, panel, isDashed: true, colour: colourOf(i) },
         points: replay.flatMap(({ seconds, solved }) =>
           solved[policy] === undefined ? [] : [{ x: seconds, y: percent(solved[policy]) }],
         ),

@@ -1,29 +1,26 @@
 /**
- * Digits by name, and rules that are followed round after round: a program's run, written out.
+ * Three digits that rules are applied to, round after round: a program's run, written out.
  *
- *   prompt   Tom : MAX Ben 3 ; Ben : SM Tom Ben ; Tom 1 Ben 4 ; 2 times . Ben ?
- *   chain    2 times ; Tom : MAX Ben 4 3 = Tom 4 ; Ben : SM Tom 4 Ben 4 = Ben 8 ;
- *            1 times ; Tom : MAX Ben 8 3 = Tom 8 ; Ben : SM Tom 8 Ben 8 = Ben 6 ; # 6
+ *   prompt   Tom 4 Ben 2 ; SM Tom ; MAX Ben ; 3 8 1 ; 2 times ?
+ *   chain    2 times ; SM 3 8 1 Tom 4 = 6 ; MAX 8 1 6 Ben 2 = 8 ;
+ *            1 times ; SM 1 6 8 Tom 4 = 9 ; MAX 6 8 9 Ben 2 = 9 ; # 9
  *
- * A short prompt makes a long chain whose steps are all alike: look a rule up, put the latest digits in, apply an
- * operation of ListOps. No state comes twice, so no round can be copied from another. Writing out how a program runs
- * is the scratchpad of Nye et al. 2021, "Show Your Work" (arXiv 2112.00114).
+ * A rule takes the last three digits and that of a name, and makes the next by an operation of ListOps. So a short prompt
+ * makes a long chain whose steps are all alike: what comes next is in the prompt, or in the step before. No round begins
+ * with three digits that an earlier one began with, so none can be copied. Writing out how a program runs is the
+ * scratchpad of Nye et al. 2021, "Show Your Work" (arXiv 2112.00114).
  */
 
 import type { Draws } from './draws.ts';
 import { apply, OPERATORS, type Operator } from './expression.ts';
 import { CONCLUSION, STEP_END, type StepForm } from './steps.ts';
-import { type Content, checkShare, checkWhole, type Dial, defineTask, dialled } from './task.ts';
+import { type Content, checkWhole, type Dial, defineTask, dialled } from './task.ts';
 import { NAMES } from './words.ts';
 
 export interface RoundsOptions {
-  /** Names, and so rules, at least and at most. */
-  minNames: number;
-  maxNames: number;
-  /** Operands of a rule, at most; at least two. */
-  maxArgs: number;
-  /** Probability that an operand after the first is a digit rather than a name. */
-  digitShare: number;
+  /** Rules, each with a name of its own, at least and at most. */
+  minRules: number;
+  maxRules: number;
   /** Rounds, at least and at most. */
   minRounds: number;
   maxRounds: number;
@@ -32,25 +29,19 @@ export interface RoundsOptions {
   maxChain: number;
 }
 
-const SHAPE = { maxArgs: 3, digitShare: 0.4, minChain: 1, maxChain: 100_000 };
+const ANY_CHAIN = { minChain: 1, maxChain: 100_000 };
 
 export const ROUNDS_PRESETS = {
-  tiny: { ...SHAPE, minNames: 2, maxNames: 2, minRounds: 1, maxRounds: 2 },
-  small: { ...SHAPE, minNames: 2, maxNames: 3, minRounds: 2, maxRounds: 5 },
-  base: { ...SHAPE, minNames: 3, maxNames: 4, minRounds: 4, maxRounds: 10 },
-  long: {
-    ...{ ...SHAPE, minChain: 500, maxChain: 1500 },
-    ...{ minNames: 3, maxNames: 5, minRounds: 11, maxRounds: 30 },
-  },
+  tiny: { ...ANY_CHAIN, minRules: 2, maxRules: 2, minRounds: 1, maxRounds: 2 },
+  small: { ...ANY_CHAIN, minRules: 2, maxRules: 4, minRounds: 2, maxRounds: 5 },
+  base: { ...ANY_CHAIN, minRules: 3, maxRules: 6, minRounds: 4, maxRounds: 10 },
+  long: { minChain: 500, maxChain: 1500, minRules: 4, maxRules: 6, minRounds: 10, maxRounds: 36 },
 } as const satisfies Record<string, RoundsOptions>;
 
-/** An operand: a digit, or the name of one. */
-type Operand = number | string;
-
 interface Rule {
-  name: string;
   operator: Operator;
-  operands: readonly Operand[];
+  name: string;
+  digit: number;
 }
 
 /** @throws ConfigError for options out of range. */
@@ -61,10 +52,8 @@ export function rounds(dial: Dial<RoundsOptions, keyof typeof ROUNDS_PRESETS> = 
     dial,
     'base',
   );
-  checkWhole('maxNames', options.maxNames, 2, NAMES.length);
-  checkWhole('minNames', options.minNames, 2, options.maxNames);
-  checkWhole('maxArgs', options.maxArgs, 2, 20);
-  checkShare('digitShare', options.digitShare);
+  checkWhole('maxRules', options.maxRules, 1, NAMES.length);
+  checkWhole('minRules', options.minRules, 1, options.maxRules);
   checkWhole('maxRounds', options.maxRounds, 1, 1000);
   checkWhole('minRounds', options.minRounds, 1, options.maxRounds);
   checkWhole('maxChain', options.maxChain, 1, 1_000_000);
@@ -79,67 +68,51 @@ export function rounds(dial: Dial<RoundsOptions, keyof typeof ROUNDS_PRESETS> = 
 
 /** A program and its run, or undefined for one that repeats itself or is of another length. */
 function drawRun(draws: Draws, options: RoundsOptions): Content | undefined {
-  const names = draws.pickSome(NAMES, draws.between(options.minNames, options.maxNames));
-  const rules = names.map((name) => drawRule(draws, name, names, options));
-  const digits = new Map<string, number>(names.map((name) => [name, draws.below(10)]));
+  const names = draws.pickSome(NAMES, draws.between(options.minRules, options.maxRules));
+  // most rules are sums, without which runs soon stand still
+  const rules = names.map(
+    (name): Rule => ({
+      operator: draws.chance(3 / 4) ? 'SM' : draws.pick(OPERATORS),
+      name,
+      digit: draws.below(10),
+    }),
+  );
   const count = draws.between(options.minRounds, options.maxRounds);
-  const asked = draws.pick(names);
-  const state = () => names.map((name) => `${name} ${digits.get(name)}`).join(' ');
-  const program = rules.map((rule) => `${rule.name} : ${rule.operator} ${rule.operands.join(' ')}`);
-  const prompt = [...program, state(), `${count} times . ${asked} ?`].join(` ${STEP_END} `);
+  let [a, b, c] = [draws.below(10), draws.below(10), draws.below(10)];
+  const known = rules.map(({ name, digit }) => `${name} ${digit}`).join(' ');
+  const program = rules.map(({ operator, name }) => `${operator} ${name}`);
+  const prompt = [known, ...program, `${a} ${b} ${c}`, `${count} times ?`].join(` ${STEP_END} `);
 
-  const seen = new Set([state()]);
+  const seen = new Set<number>();
   const steps: string[] = [];
   for (let left = count; left > 0; left--) {
+    const state = 100 * a + 10 * b + c;
+    if (seen.has(state)) return undefined;
+    seen.add(state);
     steps.push(`${left} times ${STEP_END}`);
-    for (const { name, operator, operands } of rules) {
-      const digitOf = (operand: Operand) =>
-        typeof operand === 'number' ? operand : (digits.get(operand) as number);
-      const value = apply(operator, operands.map(digitOf));
-      const filled = operands.map((operand) =>
-        typeof operand === 'number' ? operand : `${operand} ${digitOf(operand)}`,
-      );
-      steps.push(`${name} : ${operator} ${filled.join(' ')} = ${name} ${value} ${STEP_END}`);
-      digits.set(name, value);
+    for (const { operator, name, digit } of rules) {
+      const next = apply(operator, [a, b, c, digit]);
+      steps.push(`${operator} ${a} ${b} ${c} ${name} ${digit} = ${next} ${STEP_END}`);
+      [a, b, c] = [b, c, next];
     }
-    if (seen.has(state())) return undefined;
-    seen.add(state());
   }
-  const answer = String(digits.get(asked));
+  const answer = String(c);
   const chain = [...steps, `${CONCLUSION} ${answer}`].join(' ');
   const length = chain.split(' ').length;
   if (length < options.minChain || length > options.maxChain) return undefined;
   return { prompt, chain, answer };
 }
 
-/** What a name's digit becomes: half of all rules are sums, without which runs soon stand still. */
-function drawRule(
-  draws: Draws,
-  name: string,
-  names: readonly string[],
-  { maxArgs, digitShare }: RoundsOptions,
-): Rule {
-  const operator = draws.chance(1 / 2) ? 'SM' : draws.pick(OPERATORS);
-  const count = draws.between(2, maxArgs);
-  const others = draws.pickSome(names, names.length);
-  const operands = Array.from({ length: count }, (_, i): Operand => {
-    const isName = i === 0 || !draws.chance(digitShare);
-    return (isName ? others.pop() : undefined) ?? draws.below(10);
-  });
-  return { name, operator, operands };
-}
-
-const ANY_NAME = `(?:${NAMES.join('|')})`;
 const COUNT = /^[1-9][0-9]{0,3} times ;$/;
 const APPLIED = new RegExp(
-  `^(${ANY_NAME}) : (${OPERATORS.join('|')})((?: ${ANY_NAME} [0-9]| [0-9]){2,20}) = (${ANY_NAME}) ([0-9]) ;$`,
+  `^(${OPERATORS.join('|')}) ([0-9]) ([0-9]) ([0-9]) (?:${NAMES.join('|')}) ([0-9]) = ([0-9]) ;$`,
 );
 
 function formOf(step: string): StepForm {
   if (/^# [0-9]$/.test(step) || COUNT.test(step)) return 'true';
   const found = APPLIED.exec(step);
-  if (!found || found[1] !== found[4]) return 'malformed';
-  const [, , operator, operands, , value] = found;
-  const digits = operands.split(' ').filter((word) => /^[0-9]$/.test(word));
-  return apply(operator as Operator, digits.map(Number)) === Number(value) ? 'true' : 'untrue';
+  if (!found) return 'malformed';
+  const [, operator, ...digits] = found;
+  const [next, ...values] = digits.map(Number).reverse();
+  return apply(operator as Operator, values) === next ? 'true' : 'untrue';
 }

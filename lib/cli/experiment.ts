@@ -1,0 +1,101 @@
+/** `selscan experiment`, what `npm start` runs: the paper's question, put to the bundled models. */
+
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { ConfigError } from '../../reference/errors.ts';
+import { bundled } from '../bundled.ts';
+import { problemsFromTasks } from '../reasoning/problems.ts';
+import { type ScaleModel, scale } from '../reasoning/scale.ts';
+import { gather } from '../report/gather.ts';
+import { writeReport } from '../report/writeReport.ts';
+import type { Context } from './context.ts';
+import { parseInteger, parseNumber } from './options.ts';
+import { tellReport } from './report.ts';
+import { tellProgress } from './scale.ts';
+
+interface Flags {
+  out: string;
+  seconds: number;
+  problems: number;
+  samples: number;
+  threads?: number;
+  seed: number;
+}
+
+/** One question to a teacher and its students. */
+interface Setting {
+  readonly name: string;
+  readonly title: string;
+  readonly models: readonly string[];
+  readonly tasks: readonly string[];
+  readonly maxTokens: number;
+}
+
+const SETTINGS: readonly Setting[] = [
+  {
+    name: 'base',
+    title: 'Chains of 20 to 120 tokens: ListOps and word problems',
+    models: ['base-teacher', 'base-hybrid', 'base-pure'],
+    tasks: ['listops-cot:base', 'word-problems:small'],
+    maxTokens: 160,
+  },
+  {
+    name: 'long',
+    title: 'Chains of 500 to 1,500 tokens: programs run round after round',
+    models: ['long-teacher', 'long-hybrid', 'long-pure'],
+    tasks: ['rounds:long'],
+    maxTokens: 1600,
+  },
+];
+
+export function addExperiment(program: Command, context: Context): void {
+  program
+    .command('experiment')
+    .description(
+      'with equal time, do distilled students solve more than their teacher? two minutes',
+    )
+    .option(
+      '--out <dir>',
+      'folder of the runs; what is there already is not done again',
+      'selscan-experiment',
+    )
+    .option('--seconds <s>', 'of sampling, for each model', parseNumber, 15)
+    .option('--problems <n>', 'how many', parseInteger, 40)
+    .option('--samples <n>', 'chains of each, at most', parseInteger, 128)
+    .option('--threads <n>', 'threads that compute', parseInteger)
+    .option('--seed <s>', 'makes every draw', parseInteger, 0)
+    .action((flags: Flags) => run(flags, context));
+}
+
+async function run(flags: Flags, context: Context): Promise<void> {
+  const { terminal, signal } = context;
+  const { out, seconds, problems: count, samples, threads, seed } = flags;
+  if (count < 1) throw new ConfigError(`problems: expected a whole number ≥ 1, got ${count}`);
+  terminal.out(
+    'Distilled students answer worse with one chain, and may write more chains in the same time.\n' +
+      'Who solves more, by when? Each model samples for the same seconds.\n',
+  );
+  for (const { name, title, models, tasks, maxTokens } of SETTINGS) {
+    if (signal.aborted) return;
+    terminal.out(`\n${terminal.style('bold', title)}\n`);
+    const folder = join(out, name);
+    const problems = problemsFromTasks(tasks, { count, seed, split: 'test' });
+    await scale(models.map(bundledModel), problems, {
+      ...{ folder, source: `${count} of ${tasks.join(', ')} (test)`, seed, maxTokens, samples },
+      ...{ turn: 4, budget: { seconds }, signal, sampling: { temperature: 1 } },
+      ...(threads !== undefined && { tuning: { threads } }),
+      onProgress: tellProgress(context),
+    });
+    if (signal.aborted) return;
+    const made = await writeReport(await gather([folder]), { out: join(folder, 'report'), title });
+    tellReport(made, terminal);
+  }
+  terminal.err(
+    `What is sampled stays in ${out}; to sample afresh, delete it or give another --out.\n`,
+  );
+}
+
+const bundledModel = (name: string): ScaleModel => ({
+  name,
+  path: dirname(bundled(`fixtures/models/${name}/config.json`)),
+});
