@@ -7,10 +7,15 @@ import type { LossCurve } from '../lib/train/savedRun.ts';
 /** Its elements. resvg's parser is strict: it refuses what XML forbids. */
 export async function parsed(svg: string): Promise<Element[]> {
   await svgToPng(svg, { scale: 0.1 });
-  const { document } = parseHTML(`<html><body>${svg}</body></html>`) as unknown as {
+  return elementsOf(svg);
+}
+
+/** The elements of a document, as a browser finds them. */
+export function elementsOf(text: string): Element[] {
+  const { document } = parseHTML(`<html><body>${text}</body></html>`) as unknown as {
     document: Document;
   };
-  return [...document.querySelectorAll('svg, svg *')];
+  return [...document.body.querySelectorAll('*')];
 }
 
 /** What is written in it. */

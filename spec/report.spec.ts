@@ -1,0 +1,269 @@
+/** Reports: curves are what counting says, crossings are where they are, text stays text. */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { aggregate } from '../lib/reasoning/aggregate.ts';
+import type { LedgerChain } from '../lib/reasoning/chain.ts';
+import { replay } from '../lib/reasoning/replay.ts';
+import { measureThroughput } from '../lib/reasoning/throughput.ts';
+import { crossingOf, curvesOf, type ModelCurves } from '../lib/report/curves.ts';
+import { figuresOf } from '../lib/report/figures.ts';
+import { html } from '../lib/report/html.ts';
+import { crossingText, pageText } from '../lib/report/page.ts';
+import { fake } from './fakeExecutor.ts';
+import { type Chain, ledgerOf, problem } from './ledgers.ts';
+import { RUNS, SEED } from './support.ts';
+import { elementsOf } from './svg.ts';
+
+const parameters = { seed: SEED, numRuns: RUNS };
+
+/** A ledger in which a chain ends at every second. */
+const timed = (problems: readonly (readonly Chain[])[]): LedgerChain[] =>
+  ledgerOf(problems).map((chain, i) => ({ ...chain, seconds: i + 1, tokens: 10, model: 'm' }));
+
+describe('a replay', () => {
+  it('says at every moment what counting the chains that had ended says', () => {
+    fc.assert(
+      fc.property(fc.array(problem, { minLength: 1, maxLength: 4 }), fc.nat(40), (problems, at) => {
+        const chains = timed(problems);
+        const [point] = replay(chains, problems.length, { seconds: [at] });
+        const ended = chains.filter(({ seconds = 0 }) => seconds <= at);
+        const solved = problems.filter((_, i) =>
+          ended.some((chain) => chain.problem === i && chain.answer === 'a'),
+        );
+        expect(point.chains).toBe(ended.length);
+        expect(point.solved.coverage).toBeCloseTo(solved.length / problems.length, 12);
+      }),
+      parameters,
+    );
+  });
+
+  it('ends where all first chains are counted: a vote in the order in which they ended', () => {
+    fc.assert(
+      fc.property(fc.array(problem, { minLength: 1, maxLength: 4 }), (problems) => {
+        const chains = timed(problems);
+        const end = replay(chains, problems.length).at(-1);
+        const votes = problems.map((own, i) => {
+          const [one] = aggregate(
+            chains.filter((chain) => chain.problem === i),
+            { order: 'first', ks: [own.length], resamples: 2 },
+          );
+          return one.majority[own.length];
+        });
+        const mean = votes.reduce((sum, vote) => sum + vote, 0) / votes.length;
+        expect(end?.solved.majority).toBeCloseTo(mean, 12);
+      }),
+      parameters,
+    );
+  });
+
+  it('of chains without times is empty', () => {
+    expect(replay(ledgerOf([[{ answer: 'a', reward: 1 }]]), 1)).toEqual([]);
+  });
+});
+
+/** Curves with given points. */
+function curves(name: string, points: readonly (readonly [seconds: number, value: number])[]) {
+  const coverage = points.map(([seconds, value], i) => ({
+    ...{ samples: 2 ** i, seconds, value, low: value, high: value },
+  }));
+  return { name, curves: { coverage } } as unknown as ModelCurves;
+}
+
+describe('a crossing', () => {
+  const teacher = curves('teacher', [
+    [1, 0.6],
+    [2, 0.7],
+    [4, 0.75],
+    [8, 0.8],
+  ]);
+
+  it('is where the lines meet, in the logarithm of seconds', () => {
+    const student = curves('student', [
+      [0.5, 0.3],
+      [1, 0.5],
+      [2, 0.65],
+      [4, 0.85],
+    ]);
+    const found = crossingOf(student, teacher, 'coverage');
+    // between 2 and 4 s: 0.65 + 0.2 s = 0.7 + 0.05 s at s = 1/3 of the way
+    expect(found?.seconds).toBeCloseTo(2 * 2 ** (1 / 3), 9);
+    expect(found).toMatchObject({ within: 4 });
+    expect(found?.lead).toBeCloseTo(0.1, 12);
+  });
+
+  it.each([
+    [
+      'behind to the end',
+      [
+        [1, 0.5],
+        [8, 0.79],
+      ],
+      undefined,
+    ],
+    [
+      'level at the end',
+      [
+        [1, 0.5],
+        [8, 0.8],
+      ],
+      undefined,
+    ],
+    [
+      'ahead in between alone',
+      [
+        [1, 0.5],
+        [2, 0.9],
+        [8, 0.7],
+      ],
+      undefined,
+    ],
+    [
+      'ahead from the start',
+      [
+        [0.5, 0.2],
+        [1, 0.7],
+        [8, 0.9],
+      ],
+      0,
+    ],
+  ] as const)('of a student that is %s', (_, points, seconds) => {
+    const found = crossingOf(curves('student', points), teacher, 'coverage');
+    expect(found?.seconds).toBe(seconds);
+  });
+
+  it('is told in words, also where there is none', () => {
+    const common = { model: 's', reference: 't', policy: 'majority', within: 8 } as const;
+    expect(crossingText({ ...common, lead: -0.034 })).toBe(
+      'majority vote: no crossover within 8 s a problem: s is at −3.4 points of t there.',
+    );
+    expect(crossingText({ ...common, lead: 0.1, seconds: 2.52 })).toBe(
+      'majority vote: s is ahead of t from 2.5 s a problem on, at 8 s by +10.0 points.',
+    );
+  });
+
+  it('needs times', () => {
+    expect(crossingOf(curves('s', []), teacher, 'coverage')).toBeUndefined();
+  });
+});
+
+describe('curves', () => {
+  const right: Chain = { answer: 'a', reward: 1 };
+  const wrong: Chain = { answer: 'b', reward: 0 };
+
+  it('have a second where the tokens of so many chains have their speed', () => {
+    const chains = timed([
+      [right, wrong],
+      [wrong, wrong],
+    ]);
+    const [one] = curvesOf(chains, new Map());
+    // 4 chains of 10 tokens in 4 seconds
+    expect(one).toMatchObject({ name: 'm', meanTokens: 10, tokensPerSecond: 10 });
+    expect(
+      one.curves.coverage?.map(({ samples, seconds, value }) => [samples, seconds, value]),
+    ).toEqual([
+      [1, 1, 0.25],
+      [2, 2, 0.5],
+    ]);
+    expect(one.replay.at(-1)).toMatchObject({ seconds: 2, chains: 4 });
+  });
+
+  it('put the models in the order that is asked for', () => {
+    const of = (model: string) => timed([[right]]).map((chain) => ({ ...chain, model }));
+    const chains = ['a', 'b', 'c'].flatMap(of);
+    const names = curvesOf(chains, new Map(), { names: ['c', 'a'] }).map(({ name }) => name);
+    expect(names).toEqual(['c', 'a', 'b']);
+  });
+});
+
+const HOSTILE = [
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  "' onmouseover='alert(1)",
+  '</pre></details><iframe src="javascript:alert(1)"></iframe>',
+  '&lt;b&gt; &amp; \u202egnp.exe \u0000 \ud800',
+  ']]><svg onload=alert(1)>',
+  '<!-- <style>*{display:none}</style>',
+];
+
+describe('a page', () => {
+  it('escapes whatever is put into it', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(...HOSTILE)), (text) => {
+        const { text: made } = html`<p title="${text}">${text}</p>`;
+        expect(made.replace(/^<p title="[^"<>]*">[^<>]*<\/p>$/, '')).toBe('');
+        expect(made).not.toMatch(/&(?!(amp|lt|gt|quot|#39);)/);
+      }),
+      parameters,
+    );
+  });
+
+  it('shows texts of models, names and questions as text, and no more elements than for plain ones', () => {
+    const pageOf = (text: string) => {
+      const chains = timed([[{ answer: 'a', reward: 1 }], [{ answer: 'b', reward: 0 }]]).map(
+        (chain) => ({ ...chain, text, answer: text, correct: true, model: text }),
+      );
+      const models = curvesOf(chains, new Map());
+      const figures = figuresOf(models, [text]);
+      const shown = chains.map((chain) => ({ ...chain, isRight: true }));
+      const page = { title: text, facts: [text], findings: [text], models, figures };
+      return pageText({ ...page, examples: [{ question: text, gold: text, chains: shown }] });
+    };
+    // the figures' own documents are counted apart: hostile names may take more lines
+    const count = (text: string) =>
+      elementsOf(pageOf(text).replace(/<svg[\s\S]*?<\/svg>/g, '')).length;
+    const plain = count('plain');
+    expect(plain).toBeGreaterThan(30);
+    for (const text of HOSTILE) {
+      expect(count(text), text).toBe(plain);
+      const page = pageOf(text);
+      expect(page).not.toMatch(/<(script|img|iframe)/i);
+      expect(page).toContain('content="default-src &#39;none&#39;;');
+    }
+  });
+});
+
+describe('speed', () => {
+  it('is measured with more rows until that is no faster, and rows are released', async () => {
+    let clock = 0;
+    const one = fake({
+      beforeStep: () => {
+        clock += 10;
+      },
+    });
+    // a step takes 10 ms and 1 ms more for each row beyond 16
+    const { executor } = one;
+    const step: typeof executor.step = async (rows, tokens) => {
+      clock += Math.max(0, rows.length - 16);
+      return executor.step(rows, tokens);
+    };
+    const curve = await measureThroughput(
+      { ...executor, step },
+      { prompt: [1, 2, 3], maxTokens: 8, now: () => clock, seconds: 0.01 },
+    );
+    expect(curve.points.map(({ rows }) => rows)).toEqual(
+      [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].slice(0, curve.points.length),
+    );
+    expect(curve.points[0].tokensPerSecond).toBeCloseTo(100, 6);
+    expect(curve.points[4]).toEqual({ rows: 16, tokensPerSecond: 1600 });
+    expect(curve.best.tokensPerSecond).toBeGreaterThan(
+      0.97 * Math.max(...curve.points.map(({ tokensPerSecond }) => tokensPerSecond)),
+    );
+    expect(curve.byLength.map(({ context }) => context)).toEqual([3, 5, 7, 11]);
+    expect(one.counts.live).toBe(0);
+  });
+
+  it('ends where memory does, and needs a prompt', async () => {
+    const small = fake({ rows: 6 });
+    const curve = await measureThroughput(small.executor, {
+      prompt: [1],
+      maxTokens: 4,
+      seconds: 0,
+    });
+    expect(curve.end).toBe('memory');
+    expect(curve.points.map(({ rows }) => rows)).toEqual([1, 2, 4]);
+    expect(small.counts.live).toBe(0);
+    const none = measureThroughput(small.executor, { prompt: [], maxTokens: 4 });
+    await expect(none).rejects.toThrow(/^prompt: expected at least one token/);
+  });
+});
