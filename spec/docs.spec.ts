@@ -9,7 +9,7 @@ import { path } from './support.ts';
 
 const DOCUMENTS = [
   ...['README.md', 'reference/README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  'docs/writing-a-kernel.md',
+  ...['docs/writing-a-kernel.md', 'docs/reasoning.md'],
 ];
 const READING_PATH = 'reference/README.md';
 
