@@ -21,12 +21,9 @@ function worth(operator: string, digits: string): string {
 
 /** Runs a prompt's text: the answer, the lines, and the three digits before every round. */
 function run(prompt: string): { answer: string; states: string[]; lines: string[] } {
-  const [known, ...parts] = prompt.split(' ; ');
+  const parts = prompt.split(' ; ');
   const rules = parts.slice(0, -2);
   const [initial, question] = parts.slice(-2);
-  const digitOf = new Map(
-    [...known.matchAll(/(\w+) (\d)/g)].map(([, name, digit]) => [name, digit]),
-  );
   let last = initial.replaceAll(' ', '');
   const states: string[] = [];
   const lines: string[] = [];
@@ -34,11 +31,11 @@ function run(prompt: string): { answer: string; states: string[]; lines: string[
     states.push(last.slice(-3));
     lines.push(`${round} times ;`);
     for (const rule of rules) {
-      const [operator, name] = rule.split(' ');
-      const digits = `${last.slice(-3)}${digitOf.get(name)}`;
-      const [a, b, c, own] = digits;
-      last += worth(operator, digits);
-      lines.push(`${operator} ${a} ${b} ${c} ${name} ${own} = ${last.slice(-1)} ;`);
+      const [name, , operator, own] = rule.split(' ');
+      const [a, b, c] = last.slice(-3);
+      last += worth(operator, `${a}${c}${own}`);
+      const equation = `${operator} ${a} ${c} ${own} = ${last.slice(-1)}`;
+      lines.push(`${a} ${b} ${c} ${name} : ${equation} ;`);
     }
   }
   return { answer: last.slice(-1), states, lines };
@@ -75,7 +72,7 @@ describe.each(PRESETS)('rounds %s', (preset) => {
       fc.property(...places, (seed, index) => {
         const { prompt, chain } = task.problem(seed, index);
         const count = Number(/(\d+) times \?$/.exec(prompt)?.[1]);
-        const rules = prompt.split(' ; ').length - 3;
+        const rules = prompt.split(' ; ').length - 2;
         expect(rules).toBeGreaterThanOrEqual(options.minRules);
         expect(rules).toBeLessThanOrEqual(options.maxRules);
         expect(count).toBeGreaterThanOrEqual(options.minRounds);
@@ -90,17 +87,18 @@ describe.each(PRESETS)('rounds %s', (preset) => {
 });
 
 const PROBLEM = {
-  prompt: 'Tom 4 Ben 2 ; SM Tom ; MAX Ben ; 3 8 1 ; 1 times ?',
-  chain: '1 times ; SM 3 8 1 Tom 4 = 6 ; MAX 8 1 6 Ben 2 = 8 ; # 8',
+  prompt: 'Tom : SM 4 ; Ben : MAX 2 ; 3 8 1 ; 1 times ?',
+  chain: '1 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Ben : MAX 8 8 2 = 8 ; # 8',
   answer: '8',
 };
 
 it.each([
-  ['SM 3 8 1 Tom 4 = 6 ;', 'true'],
-  ['SM 3 8 1 Tom 4 = 5 ;', 'untrue'],
-  ['MED 9 0 4 Mia 5 = 4 ;', 'true'],
-  ['SM 3 8 Tom 4 = 5 ;', 'malformed'],
-  ['SM 3 8 1 Eve 4 = 6 ;', 'malformed'],
+  ['3 8 1 Tom : SM 3 1 4 = 8 ;', 'true'],
+  ['3 8 1 Tom : SM 3 1 4 = 7 ;', 'untrue'],
+  ['3 8 1 Tom : SM 3 2 4 = 9 ;', 'untrue'],
+  ['9 0 4 Mia : MED 9 4 5 = 5 ;', 'true'],
+  ['3 8 Tom : SM 3 8 4 = 5 ;', 'malformed'],
+  ['3 8 1 Eve : SM 3 1 4 = 8 ;', 'malformed'],
   ['12 times ;', 'true'],
   ['0 times ;', 'malformed'],
 ])('the step %j is %s', (step, form) => {

@@ -1,14 +1,14 @@
 /**
  * Three digits that rules are applied to, round after round: a program's run, written out.
  *
- *   prompt   Tom 4 Ben 2 ; SM Tom ; MAX Ben ; 3 8 1 ; 2 times ?
- *   chain    2 times ; SM 3 8 1 Tom 4 = 6 ; MAX 8 1 6 Ben 2 = 8 ;
- *            1 times ; SM 1 6 8 Tom 4 = 9 ; MAX 6 8 9 Ben 2 = 9 ; # 9
+ *   prompt   Tom : SM 4 ; Ben : MAX 2 ; 3 8 1 ; 2 times ?
+ *   chain    2 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Ben : MAX 8 8 2 = 8 ;
+ *            1 times ; 1 8 8 Tom : SM 1 8 4 = 3 ; 8 8 3 Ben : MAX 8 3 2 = 8 ; # 8
  *
- * A rule takes the last three digits and that of a name, and makes the next by an operation of ListOps. So a short prompt
- * makes a long chain whose steps are all alike: what comes next is in the prompt, or in the step before. No round begins
- * with three digits that an earlier one began with, so none can be copied. Writing out how a program runs is the
- * scratchpad of Nye et al. 2021, "Show Your Work" (arXiv 2112.00114).
+ * A rule makes the next digit of the first and the last of three and of one of its own, by an operation of ListOps; the first
+ * then goes. So a short prompt makes a long chain whose steps are all alike: what comes next is in the prompt, or in the
+ * step before. No round begins with three digits that an earlier one began with, so none can be copied. Writing out how a
+ * program runs is the scratchpad of Nye et al. 2021, "Show Your Work" (arXiv 2112.00114).
  */
 
 import type { Draws } from './draws.ts';
@@ -79,9 +79,8 @@ function drawRun(draws: Draws, options: RoundsOptions): Content | undefined {
   );
   const count = draws.between(options.minRounds, options.maxRounds);
   let [a, b, c] = [draws.below(10), draws.below(10), draws.below(10)];
-  const known = rules.map(({ name, digit }) => `${name} ${digit}`).join(' ');
-  const program = rules.map(({ operator, name }) => `${operator} ${name}`);
-  const prompt = [known, ...program, `${a} ${b} ${c}`, `${count} times ?`].join(` ${STEP_END} `);
+  const program = rules.map(({ operator, name, digit }) => `${name} : ${operator} ${digit}`);
+  const prompt = [...program, `${a} ${b} ${c}`, `${count} times ?`].join(` ${STEP_END} `);
 
   const seen = new Set<number>();
   const steps: string[] = [];
@@ -91,8 +90,9 @@ function drawRun(draws: Draws, options: RoundsOptions): Content | undefined {
     seen.add(state);
     steps.push(`${left} times ${STEP_END}`);
     for (const { operator, name, digit } of rules) {
-      const next = apply(operator, [a, b, c, digit]);
-      steps.push(`${operator} ${a} ${b} ${c} ${name} ${digit} = ${next} ${STEP_END}`);
+      const next = apply(operator, [a, c, digit]);
+      const equation = `${operator} ${a} ${c} ${digit} = ${next}`;
+      steps.push(`${a} ${b} ${c} ${name} : ${equation} ${STEP_END}`);
       [a, b, c] = [b, c, next];
     }
   }
@@ -105,14 +105,14 @@ function drawRun(draws: Draws, options: RoundsOptions): Content | undefined {
 
 const COUNT = /^[1-9][0-9]{0,3} times ;$/;
 const APPLIED = new RegExp(
-  `^(${OPERATORS.join('|')}) ([0-9]) ([0-9]) ([0-9]) (?:${NAMES.join('|')}) ([0-9]) = ([0-9]) ;$`,
+  `^([0-9]) [0-9] ([0-9]) (?:${NAMES.join('|')}) : (${OPERATORS.join('|')}) ([0-9]) ([0-9]) ([0-9]) = ([0-9]) ;$`,
 );
 
 function formOf(step: string): StepForm {
   if (/^# [0-9]$/.test(step) || COUNT.test(step)) return 'true';
   const found = APPLIED.exec(step);
   if (!found) return 'malformed';
-  const [, operator, ...digits] = found;
-  const [next, ...values] = digits.map(Number).reverse();
-  return apply(operator as Operator, values) === next ? 'true' : 'untrue';
+  const [, first, last, operator, a, c, digit, next] = found;
+  const value = apply(operator as Operator, [a, c, digit].map(Number));
+  return first === a && last === c && value === Number(next) ? 'true' : 'untrue';
 }
