@@ -96,6 +96,33 @@ describe('selscan judge', () => {
   const judge = (chains: string, ...more: string[]) =>
     selscan(['judge', '--reward', at('reward'), '--chains', chains, ...more]);
 
+  it('gives the chains of a run their rewards, and the votes use them', async () => {
+    const sampled = await selscan([
+      ...['scale', '--model', teacher, '--run', at('scaled'), '--task', 'listops-cot:tiny'],
+      ...['--count', '3', '--samples', '4', '--max-tokens', '40', '--max-rows', '8'],
+    ]);
+    expect(sampled).toMatchObject({ code: 0 });
+    const judged = await selscan(['judge', '--reward', at('reward'), '--run', at('scaled')]);
+    expect(judged).toMatchObject({ code: 0, out: `${at('scaled/judged.jsonl')}\n`, err: '' });
+    const before = linesOf(read('scaled', 'ledger.jsonl'));
+    const after = linesOf(read('scaled', 'judged.jsonl'));
+    expect(after.map(({ reward: _, stepRewards: __, ...rest }) => rest)).toEqual(before);
+    for (const { reward, stepRewards, text } of after) {
+      expect(reward).toBeGreaterThan(0);
+      expect(reward).toBeLessThan(1);
+      expect(stepRewards).toHaveLength(text.split(';').length);
+      expect(stepRewards.at(-1)).toBe(reward);
+    }
+    const { out } = await selscan(['aggregate', at('scaled/judged.jsonl'), '--json']);
+    expect(JSON.parse(out).weighted).toMatchObject({ 4: expect.any(Number) });
+  });
+
+  it('takes either chains or a run', async () => {
+    const neither = await selscan(['judge', '--reward', at('reward')]);
+    expect(neither).toMatchObject({ code: 2, out: '' });
+    expect(neither.err).toBe('error Usage: chains: expected either --chains or --run\n');
+  });
+
   it('scores what generate has written, by the numbers of its prompts', async () => {
     const prompts = write(
       'prompts.jsonl',

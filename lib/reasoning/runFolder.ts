@@ -92,8 +92,8 @@ export async function openRun(
     const place = join(folder, RUN_FILES.ledger);
     const chains = lines.map((line, i) => parseLine(line, `${place}, line ${i + 1}`).chain);
     if (!found) {
-      const asked = problems.map(({ id, question, gold }) =>
-        JSON.stringify({ id, question, gold }),
+      const asked = problems.map(({ id, question, prompt, gold }) =>
+        JSON.stringify({ id, question, prompt, gold }),
       );
       await writeText(join(folder, RUN_FILES.problems), `${asked.join('\n')}\n`);
       await writeManifest(folder, manifest);
@@ -140,6 +140,32 @@ export async function readManifest(folder: string): Promise<RunManifest | undefi
   const isWhole = typeof settings === 'object' && typeof models === 'object' && models !== null;
   if (format !== FORMAT || !isWhole || typeof problemsHash !== 'string') throw fail();
   return value as RunManifest;
+}
+
+/** A problem as the folder of a run keeps it. */
+export type AskedProblem = Pick<ReasoningProblem, 'id' | 'question' | 'prompt' | 'gold'>;
+
+/** The problems of a run. @throws ConfigError with code RunFile for a line that is none. */
+export async function readProblems(folder: string): Promise<AskedProblem[]> {
+  const path = join(folder, RUN_FILES.problems);
+  const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
+  return lines.map((line, i) => {
+    const { id, question, prompt } = parsed(line);
+    const isNamed = typeof id === 'string' || Number.isSafeInteger(id);
+    if (isNamed && typeof question === 'string' && prompt !== undefined) return parsed(line);
+    throw new ConfigError(
+      `${path}, line ${i + 1}: expected {"id", "question", "prompt"}, as selscan scale writes it`,
+      'RunFile',
+    );
+  });
+}
+
+function parsed(line: string): AskedProblem {
+  try {
+    return Object(JSON.parse(line)) as AskedProblem;
+  } catch {
+    return {} as AskedProblem;
+  }
 }
 
 function expectSame(

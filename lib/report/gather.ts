@@ -1,6 +1,6 @@
 /** What reports are made of, from folders of runs and from ledgers. Node only. */
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
 import { keyOf, type LedgerChain } from '../reasoning/chain.ts';
@@ -10,6 +10,7 @@ import {
   type RunManifest,
   type RunModel,
   readManifest,
+  readProblems,
 } from '../reasoning/runFolder.ts';
 
 export interface Gathered {
@@ -52,22 +53,11 @@ export async function gather(paths: readonly string[]): Promise<Gathered> {
     }
     manifests.push(manifest);
     for (const [name, known] of Object.entries(manifest.models)) models.set(name, known);
-    for (const [id, question] of await questionsOf(path)) questions.set(id, question);
+    for (const { id, question } of await readProblems(path)) questions.set(id, question);
     ledgers.push(join(path, RUN_FILES.ledger));
   }
   const { chains, torn } = await readLedger(ledgers);
   return { chains, models, manifests, questions, torn };
-}
-
-async function questionsOf(folder: string): Promise<[string | number, string][]> {
-  const text = await readFile(join(folder, RUN_FILES.problems), 'utf8');
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line) => {
-      const { id, question } = JSON.parse(line) as { id: string | number; question: string };
-      return [id, question];
-    });
 }
 
 /** Chains cut down to the same problems for all models: those of which each has at least one. */
