@@ -18,6 +18,9 @@ const REASONERS = {
   'base-teacher': { mixers: [A, A, A, A], problems: 100 },
   'base-hybrid': { mixers: [M, M, M, A], problems: 100 },
   'base-pure': { mixers: [P, P, P, P], problems: 100 },
+  'long-teacher': { mixers: [A, A, A, A], problems: 50 },
+  'long-hybrid': { mixers: [M, M, M, A], problems: 50 },
+  'long-pure': { mixers: [P, P, P, P], problems: 50 },
 };
 const STORYTELLERS = {
   'stories-hybrid': [M, M, M, A, M],
@@ -52,9 +55,9 @@ describe.each(Object.entries(REASONERS))('%s', (name, { mixers, problems }) => {
     expect(model.config.layers.map(({ mixer }) => mixer.kind)).toEqual(mixers);
     const [, count, percent] = /of (\d+) unseen problems ([\d.]+) %/.exec(cardOf(name)) ?? [];
     const claimed = Number(percent) / 100;
-    const { tasks, seqlen } = recipeOf(name) as { tasks: string[]; seqlen: number };
+    const { judged, seqlen } = recipeOf(name) as { judged: string[]; seqlen: number };
     const { greedy } = await evaluate(model, {
-      ...{ tasks, problems, samples: 1, maxTokens: seqlen, seed: 77 }, // others than the card's
+      ...{ tasks: judged, problems, samples: 1, maxTokens: seqlen, seed: 77 }, // others than the card's
     });
     const deviation = Math.sqrt(claimed * (1 - claimed) * (1 / problems + 1 / Number(count)));
     expect(Math.abs(greedy - claimed)).toBeLessThan(SIGMAS * deviation);

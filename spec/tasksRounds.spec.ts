@@ -87,8 +87,8 @@ describe.each(PRESETS)('rounds %s', (preset) => {
 });
 
 const PROBLEM = {
-  prompt: 'Tom : SM 4 ; Ben : MAX 2 ; 3 8 1 ; 1 times ?',
-  chain: '1 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Ben : MAX 8 8 2 = 8 ; # 8',
+  prompt: 'Tom : SM 4 ; Anna : MAX 2 ; 3 8 1 ; 1 times ?',
+  chain: '1 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Anna : MAX 8 8 2 = 8 ; # 8',
   answer: '8',
 };
 

@@ -1,9 +1,9 @@
 /**
  * Three digits that rules are applied to, round after round: a program's run, written out.
  *
- *   prompt   Tom : SM 4 ; Ben : MAX 2 ; 3 8 1 ; 2 times ?
- *   chain    2 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Ben : MAX 8 8 2 = 8 ;
- *            1 times ; 1 8 8 Tom : SM 1 8 4 = 3 ; 8 8 3 Ben : MAX 8 3 2 = 8 ; # 8
+ *   prompt   Tom : SM 4 ; Anna : MAX 2 ; 3 8 1 ; 2 times ?
+ *   chain    2 times ; 3 8 1 Tom : SM 3 1 4 = 8 ; 8 1 8 Anna : MAX 8 8 2 = 8 ;
+ *            1 times ; 1 8 8 Tom : SM 1 8 4 = 3 ; 8 8 3 Anna : MAX 8 3 2 = 8 ; # 8
  *
  * A rule makes the next digit of the first and the last of three and of one of its own, by an operation of ListOps; the first
  * then goes. So a short prompt makes a long chain whose steps are all alike: what comes next is in the prompt, or in the
@@ -18,7 +18,7 @@ import { type Content, checkWhole, type Dial, defineTask, dialled } from './task
 import { NAMES } from './words.ts';
 
 export interface RoundsOptions {
-  /** Rules, each with a name of its own, at least and at most. */
+  /** Rules, each with a name of its own, in one order always; at least and at most. */
   minRules: number;
   maxRules: number;
   /** Rounds, at least and at most. */
@@ -68,7 +68,7 @@ export function rounds(dial: Dial<RoundsOptions, keyof typeof ROUNDS_PRESETS> = 
 
 /** A program and its run, or undefined for one that repeats itself or is of another length. */
 function drawRun(draws: Draws, options: RoundsOptions): Content | undefined {
-  const names = draws.pickSome(NAMES, draws.between(options.minRules, options.maxRules));
+  const names = NAMES.slice(0, draws.between(options.minRules, options.maxRules));
   // most rules are sums, without which runs soon stand still
   const rules = names.map(
     (name): Rule => ({
