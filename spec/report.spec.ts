@@ -168,6 +168,17 @@ describe('curves', () => {
     expect(one.replay.at(-1)).toMatchObject({ seconds: 2, chains: 4 });
   });
 
+  it('are as long as the model’s own chains allow, whatever the others have', () => {
+    const many = timed([[right, wrong, right, wrong]]).map((chain) => ({
+      ...chain,
+      model: 'many',
+    }));
+    const few = timed([[right]]).map((chain) => ({ ...chain, model: 'few' }));
+    const [one, other] = curvesOf([...many, ...few], new Map());
+    expect(one.curves.coverage?.map(({ samples }) => samples)).toEqual([1]);
+    expect(other.curves.coverage?.map(({ samples }) => samples)).toEqual([1, 2, 4]);
+  });
+
   it('put the models in the order that is asked for', () => {
     const of = (model: string) => timed([[right]]).map((chain) => ({ ...chain, model }));
     const chains = ['a', 'b', 'c'].flatMap(of);

@@ -15,8 +15,8 @@ import { tellProgress } from './scale.ts';
 
 interface Flags {
   out: string;
-  seconds: number;
-  problems: number;
+  seconds?: number;
+  problems?: number;
   samples: number;
   threads?: number;
   seed: number;
@@ -29,6 +29,11 @@ interface Setting {
   readonly models: readonly string[];
   readonly tasks: readonly string[];
   readonly maxTokens: number;
+  /** Usual seconds of each model, and number of problems: long chains need more of the one, and leave room for fewer. */
+  readonly seconds: number;
+  readonly problems: number;
+  /** Chains of a problem before the next has its turn: more save prompts, fewer spread a short budget over all problems. */
+  readonly turn: number;
 }
 
 const SETTINGS: readonly Setting[] = [
@@ -38,6 +43,9 @@ const SETTINGS: readonly Setting[] = [
     models: ['base-teacher', 'base-hybrid', 'base-pure'],
     tasks: ['listops-cot:base', 'word-problems:small'],
     maxTokens: 160,
+    seconds: 8,
+    problems: 40,
+    turn: 8,
   },
   {
     name: 'long',
@@ -45,6 +53,9 @@ const SETTINGS: readonly Setting[] = [
     models: ['long-teacher', 'long-hybrid', 'long-pure'],
     tasks: ['rounds:long'],
     maxTokens: 1600,
+    seconds: 30,
+    problems: 16,
+    turn: 1,
   },
 ];
 
@@ -59,8 +70,12 @@ export function addExperiment(program: Command, context: Context): void {
       'folder of the runs; what is there already is not done again',
       'selscan-experiment',
     )
-    .option('--seconds <s>', 'of sampling, for each model', parseNumber, 15)
-    .option('--problems <n>', 'how many', parseInteger, 40)
+    .option(
+      '--seconds <s>',
+      'of sampling, for each model; default 8, and 30 of long chains',
+      parseNumber,
+    )
+    .option('--problems <n>', 'how many; default 40, and 16 with long chains', parseInteger)
     .option('--samples <n>', 'chains of each, at most', parseInteger, 128)
     .option('--threads <n>', 'threads that compute', parseInteger)
     .option('--seed <s>', 'makes every draw', parseInteger, 0)
@@ -69,20 +84,24 @@ export function addExperiment(program: Command, context: Context): void {
 
 async function run(flags: Flags, context: Context): Promise<void> {
   const { terminal, signal } = context;
-  const { out, seconds, problems: count, samples, threads, seed } = flags;
-  if (count < 1) throw new ConfigError(`problems: expected a whole number ≥ 1, got ${count}`);
+  const { out, samples, threads, seed } = flags;
+  if (flags.problems !== undefined && flags.problems < 1) {
+    throw new ConfigError(`problems: expected a whole number ≥ 1, got ${flags.problems}`);
+  }
   terminal.out(
     'Distilled students answer worse with one chain, and may write more chains in the same time.\n' +
       'Who solves more, by when? Each model samples for the same seconds.\n',
   );
-  for (const { name, title, models, tasks, maxTokens } of SETTINGS) {
+  for (const setting of SETTINGS) {
     if (signal.aborted) return;
+    const { name, title, models, tasks, maxTokens, turn } = setting;
+    const { seconds = setting.seconds, problems: count = setting.problems } = flags;
     terminal.out(`\n${terminal.style('bold', title)}\n`);
     const folder = join(out, name);
     const problems = problemsFromTasks(tasks, { count, seed, split: 'test' });
     await scale(models.map(bundledModel), problems, {
       ...{ folder, source: `${count} of ${tasks.join(', ')} (test)`, seed, maxTokens, samples },
-      ...{ turn: 4, budget: { seconds }, signal, sampling: { temperature: 1 } },
+      ...{ turn, budget: { seconds }, signal, sampling: { temperature: 1 } },
       ...(threads !== undefined && { tuning: { threads } }),
       onProgress: tellProgress(context),
     });

@@ -45,10 +45,11 @@ export function curvesOf(
   known: ReadonlyMap<string, RunModel>,
   { names = [], ...judging }: AggregateOptions & { names?: readonly string[] } = {},
 ): ModelCurves[] {
-  const all = aggregate(chains, judging).map((result) => {
-    const name = result.model ?? 'model';
-    const own = chains.filter((chain) => chain.model === result.model);
-    return modelCurves(name, own, result, known.get(name), judging);
+  // each alone: one that has fewer chains shortens nobody else's curve
+  const all = [...new Set(chains.map(({ model }) => model))].sort().map((model) => {
+    const own = chains.filter((chain) => chain.model === model);
+    const name = model ?? 'model';
+    return modelCurves(name, own, aggregate(own, judging)[0], known.get(name), judging);
   });
   const placeOf = ({ name }: ModelCurves) =>
     names.includes(name) ? names.indexOf(name) : names.length;
