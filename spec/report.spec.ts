@@ -168,6 +168,21 @@ describe('curves', () => {
     expect(one.replay.at(-1)).toMatchObject({ seconds: 2, chains: 4 });
   });
 
+  it('count the seconds of a problem from its own start, where problems were solved one after the other', () => {
+    const chains = timed([
+      [right, wrong],
+      [wrong, right],
+    ]).map((chain) => ({
+      ...chain,
+      seconds: 1 + chain.sample,
+    }));
+    const [one] = curvesOf(chains, new Map(), { perProblem: new Set(['m']) });
+    // 40 tokens in twice 2 seconds
+    expect(one.tokensPerSecond).toBe(10);
+    expect(one.replay.at(-1)).toMatchObject({ seconds: 2, solved: { coverage: 1 } });
+    expect(one.replay[0]).toMatchObject({ seconds: 1, solved: { coverage: 0.5 } });
+  });
+
   it('are as long as the model’s own chains allow, whatever the others have', () => {
     const many = timed([[right, wrong, right, wrong]]).map((chain) => ({
       ...chain,

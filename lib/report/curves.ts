@@ -35,21 +35,30 @@ export interface ModelCurves {
   /** New tokens a second of the best batch; where none was measured, of the run itself. */
   readonly tokensPerSecond?: number;
   readonly curves: { readonly [policy in Policy]?: readonly CurvePoint[] };
-  /** What it had answered as the run went on; seconds are a problem's: those of the run by the number of problems. */
+  /** What it had answered as the run went on; seconds are a problem's: of a run in turns, its own by the number of problems. */
   readonly replay: readonly ReplayPoint[];
+}
+
+export interface CurvesOptions extends AggregateOptions {
+  /** Models in the order in which they are shown; others behind. */
+  readonly names?: readonly string[];
+  /** Models that solved one problem after the other: their seconds count from the start of each problem. */
+  readonly perProblem?: ReadonlySet<string>;
 }
 
 /** The curves of each model of some chains, in the order of `names`, others behind. */
 export function curvesOf(
   chains: readonly LedgerChain[],
   known: ReadonlyMap<string, RunModel>,
-  { names = [], ...judging }: AggregateOptions & { names?: readonly string[] } = {},
+  { names = [], perProblem = new Set(), ...judging }: CurvesOptions = {},
 ): ModelCurves[] {
   // each alone: one that has fewer chains shortens nobody else's curve
   const all = [...new Set(chains.map(({ model }) => model))].sort().map((model) => {
     const own = chains.filter((chain) => chain.model === model);
     const name = model ?? 'model';
-    return modelCurves(name, own, aggregate(own, judging)[0], known.get(name), judging);
+    const result = aggregate(own, judging)[0];
+    const facts = { isPerProblem: perProblem.has(name), known: known.get(name) };
+    return modelCurves(name, own, result, facts, judging);
   });
   const placeOf = ({ name }: ModelCurves) =>
     names.includes(name) ? names.indexOf(name) : names.length;
@@ -60,12 +69,12 @@ function modelCurves(
   name: string,
   chains: readonly LedgerChain[],
   result: Aggregate,
-  known: RunModel | undefined,
+  { known, isPerProblem }: { known: RunModel | undefined; isPerProblem: boolean },
   grading: AggregateOptions,
 ): ModelCurves {
   const tokens = chains.map((chain) => chain.tokens ?? 0);
   const meanTokens = tokens.reduce((sum, count) => sum + count, 0) / chains.length;
-  const tokensPerSecond = speedAt(known, meanTokens) ?? speedOfRun(chains);
+  const tokensPerSecond = speedAt(known, meanTokens) ?? speedOfRun(chains, isPerProblem);
   const pointsOf = (policy: Policy): CurvePoint[] => {
     const values = result[policy];
     const intervals = result.intervals[policy];
@@ -89,7 +98,10 @@ function modelCurves(
     ...{ name, aggregate: result, meanTokens, curves },
     ...(known && { known }),
     ...(tokensPerSecond !== undefined && { tokensPerSecond }),
-    replay: played.map((point) => ({ ...point, seconds: point.seconds / result.problems })),
+    replay: played.map((point) => ({
+      ...point,
+      seconds: point.seconds / (isPerProblem ? 1 : result.problems),
+    })),
   };
 }
 
@@ -108,11 +120,16 @@ function speedAt(known: RunModel | undefined, meanTokens: number): number | unde
   return 1 / ((1 - share) / a.tokensPerSecond + share / b.tokensPerSecond);
 }
 
-/** New tokens a second from the first chain to the last. */
-function speedOfRun(chains: readonly LedgerChain[]): number | undefined {
-  const end = chains.reduce((most, { seconds = 0 }) => Math.max(most, seconds), 0);
+/** New tokens a second of sampling, idle rows at its ends included. */
+function speedOfRun(chains: readonly LedgerChain[], isPerProblem: boolean): number | undefined {
+  const ends = new Map<string | number, number>();
+  for (const { problem, seconds = 0 } of chains) {
+    const clock = isPerProblem ? problem : 0;
+    ends.set(clock, Math.max(ends.get(clock) ?? 0, seconds));
+  }
+  const seconds = [...ends.values()].reduce((sum, end) => sum + end, 0);
   const tokens = chains.reduce((sum, chain) => sum + (chain.tokens ?? 0), 0);
-  return end > 0 && tokens > 0 ? tokens / end : undefined;
+  return seconds > 0 && tokens > 0 ? tokens / seconds : undefined;
 }
 
 /** Where one model's curve comes above another's for good. */

@@ -44,7 +44,12 @@ export async function writeReport(
   const names = [...gathered.models.keys()];
   const order =
     reference === undefined ? names : [reference, ...names.filter((n) => n !== reference)];
-  const models = curvesOf(chains, gathered.models, { ...judging, names: order });
+  const perProblem = new Set(
+    gathered.manifests.flatMap(({ settings, models: known }) =>
+      settings.budgetPer === 'problem' ? Object.keys(known) : [],
+    ),
+  );
+  const models = curvesOf(chains, gathered.models, { ...judging, names: order, perProblem });
   const [first, ...others] = models;
   const crossings = others.flatMap((model) =>
     DRAWN.flatMap(({ policy }) => crossingOf(model, first, policy) ?? []),
