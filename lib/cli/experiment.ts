@@ -90,7 +90,8 @@ async function run(flags: Flags, context: Context): Promise<void> {
   }
   terminal.out(
     'Distilled students answer worse with one chain, and may write more chains in the same time.\n' +
-      'Who solves more, by when? Each model samples for the same seconds.\n',
+      'Who solves more, by when? Each model samples for the same seconds. Most answers are one digit, so that\n' +
+      'guessing covers them as well, with k chains 1 - 0.9^k of the problems; votes are not so easily won.\n',
   );
   for (const setting of SETTINGS) {
     if (signal.aborted) return;
