@@ -179,16 +179,17 @@ describe('a program', () => {
   });
 
   it('that hangs is ended with all that it started', async () => {
-    const { softplus, launches } = await open('every-hang', { timeoutSeconds: 1 });
+    // long enough for the program to start and speak on a machine that has other work
+    const { softplus, launches } = await open('every-hang', { timeoutSeconds: 5 });
     const start = performance.now();
     expect(await outcomes([softplus(1), softplus(2)])).toEqual(['ExecTimeout', 'ExecTimeout']);
     expect(launches()).toEqual([2, 1]);
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(performance.now() - start).toBeLessThan(40_000);
     await expect(softplus(1)).rejects.toThrow(
-      /expected an end within 1 s, got none; last words: waiting/,
+      /expected an end within 5 s, got none; last words: waiting/,
     );
     expect(leftBehind()).toEqual([]);
-  });
+  }, 60_000);
 
   it('that hangs on one case answers those before it within its time', async () => {
     // long enough for the program to start and answer on a machine that has other work
