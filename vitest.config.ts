@@ -22,7 +22,7 @@ export default defineConfig({
       { find: /^selscan$/, replacement: here('lib/index.ts') },
       { find: /^selscan\/reference$/, replacement: here('reference/index.ts') },
       {
-        find: /^selscan\/(checkpoint|distil|figures|tasks|tokenizer|train|verify)$/,
+        find: /^selscan\/(checkpoint|distil|figures|reasoning|report|reward|tasks|tokenizer|train|verify)$/,
         replacement: here('lib/$1/index.ts'),
       },
       // what spec/browser/build.ts makes of spec/browser/minified.ts

@@ -33,7 +33,8 @@ describe.each(['webgl2', 'webgpu'] as const)('gpujs:%s, minified', (mode) => {
     expect(ops.length).toBe(28);
     const subject = backendSubject(backend.info, backend.ops);
     for (const op of ops) for (const law of lawsOf(op)) await expectLaw(law, subject, RUNS);
-  });
+    // on a GPU that is software, beside other specs
+  }, 600_000);
 
   it.each(MODEL_LAWS)('models: $law', async (law) => {
     const { precision, arithmetic } = backend.info;
