@@ -46,6 +46,6 @@ it('refuses no problems, and makes nothing', async () => {
   const none = join(folder, 'none');
   const ended = await selscan(['experiment', '--out', none, '--problems', '0']);
   expect(ended).toMatchObject({ code: 2, out: '' });
-  expect(ended.err).toBe('error Config: problems: expected a whole number ≥ 1, got 0\n');
+  expect(ended.err).toBe('error Option: problems: expected a whole number ≥ 1, got 0\n');
   expect(existsSync(none)).toBe(false);
 });
