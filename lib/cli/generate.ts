@@ -151,10 +151,19 @@ async function run(flags: Flags, { terminal, signal, fail }: Context): Promise<v
   }
 }
 
-function budgetOf({ budgetSeconds, budgetTokens }: Flags): Budget {
+/** Flags that limit what all chains may cost. */
+export interface BudgetFlags {
+  budgetSeconds?: number;
+  budgetTokens?: number;
+  budgetSamples?: number;
+}
+
+/** The limits that were given. */
+export function budgetOf({ budgetSeconds, budgetTokens, budgetSamples }: BudgetFlags): Budget {
   return {
     ...(budgetSeconds !== undefined && { seconds: budgetSeconds }),
     ...(budgetTokens !== undefined && { tokens: budgetTokens }),
+    ...(budgetSamples !== undefined && { samples: budgetSamples }),
   };
 }
 

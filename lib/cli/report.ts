@@ -3,9 +3,9 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
-import { DRAWN } from '../report/curves.ts';
+import { drawnOf } from '../report/curves.ts';
 import { gather } from '../report/gather.ts';
-import { crossingText } from '../report/page.ts';
+import { crossingText, shareText } from '../report/page.ts';
 import { type Report, writeReport } from '../report/writeReport.ts';
 import type { Context } from './context.ts';
 import { parseInteger } from './options.ts';
@@ -54,7 +54,7 @@ async function run(runs: readonly string[], flags: Flags, terminal: Terminal): P
 
 /** The table, what it says, and where the page is. */
 export function tellReport({ path, models, crossings }: Report, terminal: Terminal): void {
-  const drawn = DRAWN.filter(({ policy }) => models.some(({ curves }) => curves[policy]));
+  const drawn = drawnOf(models);
   const head = [
     'model',
     'tokens/s',
@@ -64,15 +64,13 @@ export function tellReport({ path, models, crossings }: Report, terminal: Termin
   const rows = models.map((model) => [
     terminalText(model.name),
     model.tokensPerSecond === undefined ? '' : formatCount(model.tokensPerSecond),
-    share(model.aggregate.mean),
+    shareText(model.aggregate.mean),
     ...drawn.map(({ policy }) => {
       const last = model.curves[policy]?.at(-1);
-      return last ? `${share(last.value)} of ${last.samples}` : '';
+      return last ? `${shareText(last.value)} of ${last.samples}` : '';
     }),
   ]);
   terminal.out(`${formatTable([head, ...rows])}\n\n`);
   for (const crossing of crossings) terminal.out(`${terminalText(crossingText(crossing))}\n`);
   terminal.out(`\n${path}\n`);
 }
-
-const share = (value: number) => `${(100 * value).toFixed(1)} %`;

@@ -16,12 +16,18 @@ import type { ScaleProgress } from '../reasoning/progress.ts';
 import { type ScaleModel, type ScaleOptions, scale } from '../reasoning/scale.ts';
 import type { Split } from '../tasks/split.ts';
 import { type Context, checkBackend } from './context.ts';
-import { type SamplingFlags, sampling, samplingOptions } from './generate.ts';
+import {
+  type BudgetFlags,
+  budgetOf,
+  type SamplingFlags,
+  sampling,
+  samplingOptions,
+} from './generate.ts';
 import { parseInteger, parseNumber, parseTexts } from './options.ts';
 import { formatCount, formatTable } from './terminal.ts';
 import { minutes } from './training.ts';
 
-interface Flags extends SamplingFlags {
+interface Flags extends SamplingFlags, BudgetFlags {
   model: string[];
   run: string;
   problems?: string;
@@ -38,9 +44,6 @@ interface Flags extends SamplingFlags {
   maxTokens: number;
   stop: string[];
   maxRows?: number;
-  budgetSeconds?: number;
-  budgetTokens?: number;
-  budgetSamples?: number;
   budgetPer: 'run' | 'problem';
   backend: string;
   threads?: number;
@@ -168,14 +171,6 @@ async function problemsOf(flags: Flags): Promise<{ problems: ReasoningProblem[];
 }
 
 const MOST_BYTES = 500_000_000;
-
-function budgetOf({ budgetSeconds, budgetTokens, budgetSamples }: Flags) {
-  return {
-    ...(budgetSeconds !== undefined && { seconds: budgetSeconds }),
-    ...(budgetTokens !== undefined && { tokens: budgetTokens }),
-    ...(budgetSamples !== undefined && { samples: budgetSamples }),
-  };
-}
 
 /** A line every two seconds, and whenever something else begins. */
 export function tellProgress({ terminal }: Pick<Context, 'terminal'>, json?: boolean) {

@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util';
 import { SelscanError } from '../../reference/errors.ts';
+import { isDiskFull } from '../checkpoint/diskFull.ts';
 
 /** Where a command writes: results to stdout, progress and errors to stderr. */
 export interface Terminal {
@@ -60,6 +61,7 @@ export function isExpected(error: unknown): boolean {
 
 /** The stable code of an error that is not ours. */
 export function systemCode(error: unknown): string {
+  if (isDiskFull(error)) return 'DiskFull';
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   switch (code) {
     case 'ENOENT':
@@ -69,10 +71,6 @@ export function systemCode(error: unknown): string {
     case 'EPERM':
     case 'EROFS':
       return 'NotAllowed';
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return 'DiskFull';
     case 'EISDIR':
       return 'IsFolder';
     default:

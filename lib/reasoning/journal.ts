@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { ConfigError, SelscanError } from '../../reference/errors.ts';
+import { isDiskFull } from '../checkpoint/diskFull.ts';
 
 /** How often what was written is forced onto the disk. A machine that loses power loses no more than this. */
 const FLUSH_MS = 2000;
@@ -140,8 +141,7 @@ function isAlive({ pid, host }: Owner): boolean {
 }
 
 function asDiskFull(error: unknown, path: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') return error;
+  if (!isDiskFull(error)) return error;
   return new SelscanError(
     'DiskFull',
     `${path}: no room on the disk; every chain up to here is kept: make room, then start the same command again`,

@@ -100,7 +100,7 @@ function problemOf(
   index: number,
   { template = '{question}', isChat = false, system, rules }: ProblemsOptions,
 ): ReasoningProblem {
-  const { question, answer } = { question: fields.get('question'), answer: fields.get('answer') };
+  const [question, answer] = [fields.get('question'), fields.get('answer')];
   if (typeof question !== 'string' || question.trim() === '') {
     throw new ConfigError(`${place}: "question": expected a text`, 'ProblemsFile');
   }
@@ -131,7 +131,8 @@ function problemOf(
 
 /** The answer alone: what follows the last `####`. */
 function goldOf(answer: string): string {
-  return answer.slice(answer.lastIndexOf('####') < 0 ? 0 : answer.lastIndexOf('####') + 4).trim();
+  const mark = answer.lastIndexOf('####');
+  return (mark < 0 ? answer : answer.slice(mark + 4)).trim();
 }
 
 /** A template with every `{name}` replaced by the field of that name, once: a field's own braces stay as they are. */

@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
 import { writeAtomically } from '../checkpoint/atomicFile.ts';
-import { type LedgerChain, parseLine } from './chain.ts';
+import { keyOf, type LedgerChain, parseLine } from './chain.ts';
 import { Journal } from './journal.ts';
 import type { ModelFacts } from './modelFacts.ts';
 import type { ReasoningProblem } from './problems.ts';
@@ -150,9 +150,10 @@ export async function readProblems(folder: string): Promise<AskedProblem[]> {
   const path = join(folder, RUN_FILES.problems);
   const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
   return lines.map((line, i) => {
-    const { id, question, prompt } = parsed(line);
+    const problem = parsed(line);
+    const { id, question, prompt } = problem;
     const isNamed = typeof id === 'string' || Number.isSafeInteger(id);
-    if (isNamed && typeof question === 'string' && prompt !== undefined) return parsed(line);
+    if (isNamed && typeof question === 'string' && prompt !== undefined) return problem;
     throw new ConfigError(
       `${path}, line ${i + 1}: expected {"id", "question", "prompt"}, as selscan scale writes it`,
       'RunFile',
@@ -209,10 +210,9 @@ function doneBy(
   problems: readonly ReasoningProblem[],
 ): Done {
   const own = chains.filter((chain) => chain.model === model);
-  const key = (problem: string | number, sample: number) => JSON.stringify([problem, sample]);
-  const keys = new Set(own.map(({ problem, sample }) => key(problem, sample)));
+  const keys = new Set(own.map(keyOf));
   return {
-    has: (problem, sample) => keys.has(key(problems[problem].id, sample)),
+    has: (problem, sample) => keys.has(keyOf({ model, problem: problems[problem].id, sample })),
     spent: (problem) => {
       const counted = own.filter(
         (chain) => problem === undefined || chain.problem === problems[problem].id,

@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../../reference/errors.ts';
 import { DEFAULT_BACKEND, type OpenOptions, openExecutor } from '../backend.ts';
+import type { ModelFiles } from '../checkpoint/files.ts';
 import { filesFromFolder } from '../checkpoint/nodeFiles.ts';
 import { localEngine } from '../decode/localEngine.ts';
 import { encodeAny } from '../decode/prompts.ts';
@@ -62,13 +63,13 @@ export async function scale(
   };
   // nothing is written for what cannot be run
   checkSampling(options);
-  await Promise.all(models.map(({ path }) => filesFromFolder(path)));
+  const folders = await Promise.all(models.map(({ path }) => filesFromFolder(path)));
   const run = await openRun(folder, settings, problems);
   try {
     const ends: ScaleProgress[] = [];
-    for (const model of models) {
+    for (const [i, { name }] of models.entries()) {
       if (options.signal?.aborted) break;
-      ends.push(await sampleOne(run, model, problems, options));
+      ends.push(await sampleOne(run, { name, files: folders[i] }, problems, options));
     }
     return ends;
   } finally {
@@ -85,7 +86,7 @@ function plain({ logitBias, ...rest }: NonNullable<ScaleOptions['sampling']>) {
 
 async function sampleOne(
   run: OpenRun,
-  { name, path }: ScaleModel,
+  { name, files }: { name: string; files: ModelFiles },
   problems: readonly ReasoningProblem[],
   options: ScaleOptions,
 ): Promise<ScaleProgress> {
@@ -95,7 +96,6 @@ async function sampleOne(
   const { samples: before } = done.spent();
   const tell = progressOf({ model: name, wanted, before }, options);
   tell('loading');
-  const files = await filesFromFolder(path);
   const aborting = signal ? { signal } : {};
   const fingerprint = await fingerprintOf(files);
   expectSameModel(run, name, fingerprint);

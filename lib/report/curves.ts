@@ -14,6 +14,10 @@ export const DRAWN: readonly { policy: Policy; name: string }[] = [
   { policy: 'bestOfN', name: 'best by reward' },
 ];
 
+/** The policies that some model has a curve of. */
+export const drawnOf = (models: readonly ModelCurves[]) =>
+  DRAWN.filter(({ policy }) => models.some(({ curves }) => curves[policy]));
+
 /** One accuracy with its 95 % interval over problems. */
 export interface CurvePoint {
   /** Chains of each problem. */

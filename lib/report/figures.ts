@@ -1,9 +1,9 @@
 /** The figures of a report. */
 
-import { type FigureSeries, lineFigure } from '../figures/lineFigure.ts';
+import { type FigurePoint, type FigureSeries, lineFigure } from '../figures/lineFigure.ts';
 import type { ColourName } from '../figures/palette.ts';
-import type { Policy } from '../reasoning/problemMetrics.ts';
-import { type CurvePoint, DRAWN, type ModelCurves } from './curves.ts';
+import type { RunModel } from '../reasoning/runFolder.ts';
+import { type CurvePoint, drawnOf, type ModelCurves } from './curves.ts';
 
 /** A figure, and what it is called as a file and in the text. */
 export interface Figure {
@@ -16,9 +16,6 @@ const COLOURS: readonly ColourName[] = ['blue', 'red', 'green', 'purple', 'orang
 const colourOf = (model: number) => COLOURS[model % COLOURS.length];
 
 const percent = (share: number) => 100 * share;
-
-const isDrawn = (models: readonly ModelCurves[]) =>
-  DRAWN.filter(({ policy }) => models.some(({ curves }) => curves[policy]));
 
 /** All figures that the models have numbers for. */
 export function figuresOf(models: readonly ModelCurves[], notes: readonly string[]): Figure[] {
@@ -35,7 +32,7 @@ function accuracySeries(
   models: readonly ModelCurves[],
   xOf: (point: CurvePoint) => number | undefined,
 ): FigureSeries[] {
-  return isDrawn(models).flatMap(({ policy, name: panel }) =>
+  return drawnOf(models).flatMap(({ policy, name: panel }) =>
     models.map(({ name, curves }, i) => ({
       ...{ name, panel, colour: colourOf(i) },
       points: (curves[policy] ?? []).flatMap((point) => {
@@ -67,7 +64,7 @@ function againstSeconds(
 ): Figure | undefined {
   const own = accuracySeries(models, ({ seconds }) => seconds);
   if (own.every(({ points }) => points.length === 0)) return undefined;
-  const replayed = isDrawn(models).flatMap(({ policy, name: panel }) =>
+  const replayed = drawnOf(models).flatMap(({ policy, name: panel }) =>
     models.map(
       ({ name, replay }, i): FigureSeries => ({
         ...{ name: `${name}, as it ran`, panel, isDashed: true, colour: colourOf(i) },
@@ -92,16 +89,24 @@ function againstSeconds(
   return { file: 'seconds', caption, svg };
 }
 
+/** A line of what is known of each model, of those that have points. */
+function seriesOf(
+  models: readonly ModelCurves[],
+  pointsOf: (known: RunModel) => FigurePoint[] | undefined,
+): FigureSeries[] {
+  return models.flatMap(({ name, known }) => {
+    const points = (known && pointsOf(known)) ?? [];
+    return points.length === 0 ? [] : [{ name, points }];
+  });
+}
+
 function throughputByRows(
   models: readonly ModelCurves[],
   notes: readonly string[],
 ): Figure | undefined {
-  const series = models.flatMap(({ name, known }) => {
-    const points = known?.throughput?.points ?? [];
-    return points.length === 0
-      ? []
-      : [{ name, points: points.map(({ rows, tokensPerSecond: y }) => ({ x: rows, y })) }];
-  });
+  const series = seriesOf(models, ({ throughput }) =>
+    throughput?.points.map(({ rows: x, tokensPerSecond: y }) => ({ x, y })),
+  );
   if (series.length === 0) return undefined;
   const context = models.map(({ known }) => known?.throughput?.context ?? 0);
   const svg = lineFigure({
@@ -116,12 +121,9 @@ function throughputByLength(
   models: readonly ModelCurves[],
   notes: readonly string[],
 ): Figure | undefined {
-  const series = models.flatMap(({ name, known }) => {
-    const points = known?.throughput?.byLength ?? [];
-    return points.length === 0
-      ? []
-      : [{ name, points: points.map(({ context: x, tokensPerSecond: y }) => ({ x, y })) }];
-  });
+  const series = seriesOf(models, ({ throughput }) =>
+    throughput?.byLength.map(({ context: x, tokensPerSecond: y }) => ({ x, y })),
+  );
   if (series.length === 0) return undefined;
   const svg = lineFigure({
     title: 'Speed, by length',
@@ -135,11 +137,9 @@ function throughputByLength(
 const LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096];
 
 function stateBytes(models: readonly ModelCurves[], notes: readonly string[]): Figure | undefined {
-  const series = models.flatMap(({ name, known }) => {
-    if (!known) return [];
-    const bytesAt = (tokens: number) => (known.stateBytes + known.kvBytesPerToken * tokens) / 1e3;
-    return [{ name, points: LENGTHS.map((x) => ({ x, y: bytesAt(x) })) }];
-  });
+  const series = seriesOf(models, ({ stateBytes, kvBytesPerToken }) =>
+    LENGTHS.map((x) => ({ x, y: (stateBytes + kvBytesPerToken * x) / 1e3 })),
+  );
   if (series.length === 0) return undefined;
   const svg = lineFigure({
     title: 'Memory of one chain, by length',
@@ -152,9 +152,4 @@ function stateBytes(models: readonly ModelCurves[], notes: readonly string[]): F
 function range(values: readonly number[]): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return least === most ? `${least}` : `${least} to ${most}`;
-}
-
-/** The value of a policy's last point, for tables. */
-export function lastOf({ curves }: ModelCurves, policy: Policy): CurvePoint | undefined {
-  return curves[policy]?.at(-1);
 }

@@ -1,7 +1,7 @@
 /** A report as one HTML page: no script, nothing fetched, every text escaped. */
 
 import type { LedgerChain } from '../reasoning/chain.ts';
-import { type Crossing, type CurvePoint, DRAWN, type ModelCurves } from './curves.ts';
+import { type Crossing, type CurvePoint, DRAWN, drawnOf, type ModelCurves } from './curves.ts';
 import type { Figure } from './figures.ts';
 import { Html, html } from './html.ts';
 
@@ -69,7 +69,7 @@ ${examples.map(example)}
 
 /** Accuracies of each model with one chain and with the most. */
 function table(models: readonly ModelCurves[]): Html {
-  const drawn = DRAWN.filter(({ policy }) => models.some(({ curves }) => curves[policy]));
+  const drawn = drawnOf(models);
   const most = (model: ModelCurves) => model.aggregate.samples[0];
   const head = html`<tr><th>model</th><th>problems</th><th>chains each</th><th>without an answer</th><th>one chain</th>${drawn.map(
     ({ name }) => html`<th>${name}</th>`,
@@ -95,7 +95,8 @@ function cell(point: Pick<CurvePoint, 'value' | 'low' | 'high'> | undefined): Ht
   return html`${shareText(value)} <small>${shareText(low)} – ${shareText(high)}</small>`;
 }
 
-const shareText = (share: number) => `${(100 * share).toFixed(1)} %`;
+/** A share for people: 41.5 %. */
+export const shareText = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** What each model is and how fast. */
 function facilities(models: readonly ModelCurves[]): Html {

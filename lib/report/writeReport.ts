@@ -10,7 +10,7 @@ import { gradeChains } from '../reasoning/grade.ts';
 import { type Crossing, crossingOf, curvesOf, DRAWN, type ModelCurves } from './curves.ts';
 import { figuresOf } from './figures.ts';
 import { type Gathered, sharedProblems } from './gather.ts';
-import { crossingText, type Example, pageText } from './page.ts';
+import { crossingText, type Example, pageText, shareText } from './page.ts';
 
 export interface ReportOptions extends AggregateOptions {
   /** Folder that is written. */
@@ -71,8 +71,7 @@ export async function writeReport(
 }
 
 function meanText({ name, aggregate }: ModelCurves): string {
-  const share = (100 * aggregate.mean).toFixed(1);
-  return `${name}: one chain solves ${share} %.`;
+  return `${name}: one chain solves ${shareText(aggregate.mean)}.`;
 }
 
 /** What was sampled and where; the machine last. */

@@ -4,13 +4,12 @@
  */
 
 import { ConfigError, SelscanError } from '../../reference/errors.ts';
+import { isDiskFull } from '../checkpoint/diskFull.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
 import type { ParameterSet } from './optimiser.ts';
 
 const FILE = 'run.safetensors';
-/** What systems say when a disk, a quota or a limit of file sizes has no room. */
-const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What is known of the steps so far: [step, loss] of each. */
 export type LossCurve = [step: number, loss: number][];
@@ -40,7 +39,7 @@ export async function saveRun(
   try {
     await writeAtomically(`${folder}/${FILE}`, bytes);
   } catch (error) {
-    if (!NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!isDiskFull(error)) throw error;
     throw new SelscanError(
       'DiskFull',
       `${folder}: expected room for ${bytes.length} bytes of step ${parameters.step}, found less; ` +
