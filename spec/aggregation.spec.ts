@@ -1,45 +1,18 @@
 /** Published votes and step scores reproduced by the public functions, and ten thousand chains in the time that they may take. */
 
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { aggregate } from '../lib/reasoning/aggregate.ts';
 import type { LedgerChain } from '../lib/reasoning/chain.ts';
 import { gradeChains } from '../lib/reasoning/grade.ts';
 import { predictionColumns } from '../lib/reasoning/searchAndLearn.ts';
-import { path } from './support.ts';
-
-interface Votes {
-  op: 'aggregate';
-  preds: string[];
-  scores: number[];
-  answer: string;
-  majority: string;
-  weighted: string;
-  best_of_n: string;
-  pass_at_k: Record<string, number>;
-}
-
-interface StepScores {
-  op: 'aggregate_step_scores';
-  scores: number[];
-  min: number;
-  prod: number;
-  last: number;
-}
-
-const { cases } = JSON.parse(readFileSync(path('fixtures/golden/aggregation.json'), 'utf8')) as {
-  cases: (Votes | StepScores | { op: 'other' })[];
-};
+import { STEP_SCORES, VOTES } from './goldenVotes.ts';
 
 describe('huggingface/search-and-learn', () => {
-  const votes = cases.filter((item): item is Votes => item.op === 'aggregate');
-  const steps = cases.filter((item): item is StepScores => item.op === 'aggregate_step_scores');
-
   it('has 12 votes and 4 scores of steps', () => {
-    expect([votes.length, steps.length]).toEqual([12, 4]);
+    expect([VOTES.length, STEP_SCORES.length]).toEqual([12, 4]);
   });
 
-  it.each(votes)('finds the same answers and pass@k in $preds', (golden) => {
+  it.each(VOTES)('finds the same answers and pass@k in $preds', (golden) => {
     const { preds, scores, answer: gold } = golden;
     const chains = preds.map((answer, sample) => ({
       ...{ problem: 0, sample, answer, gold, reward: scores[sample] },
@@ -57,7 +30,7 @@ describe('huggingface/search-and-learn', () => {
     for (const k of ks) expect(Math.abs(coverage[k] - golden.pass_at_k[k])).toBeLessThan(1e-12);
   });
 
-  it.each(steps)('makes the same reward of the steps $scores', (golden) => {
+  it.each(STEP_SCORES)('makes the same reward of the steps $scores', (golden) => {
     const chains = [{ problem: 0, sample: 0, answer: '1', gold: '1', stepRewards: golden.scores }];
     const reward = (stepRewards: 'min' | 'product' | 'last') =>
       gradeChains(chains, { stepRewards })[0].problems[0].chains[0].reward;

@@ -6,45 +6,23 @@ import { areSameAnswer, canonicalAnswer } from '../lib/reasoning/canonicalAnswer
 import { extractAnswer, MATH_RULES } from '../lib/reasoning/extractAnswer.ts';
 import { stripAnswer } from '../lib/reasoning/stripAnswer.ts';
 import { bestOfN, majorityVote, passAtK, weightedVote } from '../reference/votes.ts';
+import { EXTRACTIONS, SPELLINGS, VOTES } from './goldenVotes.ts';
 import { path } from './support.ts';
 
-interface Aggregate {
-  op: 'aggregate';
-  preds: string[];
-  scores: number[];
-  answer: string;
-  majority: string;
-  weighted: string;
-  best_of_n: string;
-  pass_at_k: Record<string, number>;
-}
-type Case =
-  | Aggregate
-  | { op: 'extract_answer'; text: string; answer: string }
-  | { op: 'strip_string'; text: string; canonical: string }
-  | { op: 'aggregate_step_scores' };
-
 describe('golden aggregation (huggingface/search-and-learn)', () => {
-  const { cases }: { cases: Case[] } = JSON.parse(
-    readFileSync(path('fixtures/golden/aggregation.json'), 'utf8'),
-  );
-  const extracts = cases.filter((item) => item.op === 'extract_answer');
-  const strips = cases.filter((item) => item.op === 'strip_string');
-  const aggregates = cases.filter((item) => item.op === 'aggregate');
-
   it('there are 6 extractions, 9 spellings and 12 votes', () => {
-    expect([extracts.length, strips.length, aggregates.length]).toEqual([6, 9, 12]);
+    expect([EXTRACTIONS.length, SPELLINGS.length, VOTES.length]).toEqual([6, 9, 12]);
   });
 
-  it.each(extracts)('extracts $answer from $text', ({ text, answer }) => {
+  it.each(EXTRACTIONS)('extracts $answer from $text', ({ text, answer }) => {
     expect(stripAnswer(extractAnswer(text, { rules: MATH_RULES }) ?? '')).toBe(answer);
   });
 
-  it.each(strips)('strips $text', ({ text, canonical }) => {
+  it.each(SPELLINGS)('strips $text', ({ text, canonical }) => {
     expect(stripAnswer(text)).toBe(canonical);
   });
 
-  it.each(aggregates)('votes over $preds from their texts', (golden) => {
+  it.each(VOTES)('votes over $preds from their texts', (golden) => {
     const { preds, scores, answer } = golden;
     for (const formOf of [
       canonicalAnswer,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   aggregateStepScores,
@@ -7,7 +6,8 @@ import {
   passAtK,
   weightedVote,
 } from '../reference/votes.ts';
-import { describeLaws, path } from './support.ts';
+import { STEP_SCORES, VOTES } from './goldenVotes.ts';
+import { describeLaws } from './support.ts';
 
 describeLaws('majorityVote', 'weightedVote', 'bestOfN', 'aggregateStepScores', 'passAtK');
 
@@ -97,44 +97,20 @@ describe('errors', () => {
   });
 });
 
-interface AggregateCase {
-  op: 'aggregate';
-  preds: string[];
-  scores: number[];
-  answer: string;
-  majority: string;
-  weighted: string;
-  best_of_n: string;
-  pass_at_k: Record<string, number>;
-}
-
-interface StepScoresCase {
-  op: 'aggregate_step_scores';
-  scores: number[];
-  min: number;
-  prod: number;
-  last: number;
-}
-
 /**
- * Published code's own results (huggingface/search-and-learn). The cases of extract_answer and
- * canonical_form need answer extraction, which belongs to a later issue; they are not read here. Voting
- * groups answers by canonical form: for the few spellings of these cases this table is enough.
+ * Published code's own results (huggingface/search-and-learn). Voting groups answers by canonical form: for the
+ * few spellings of these cases this table is enough, and the reference needs no more. Answers themselves:
+ * answersPublished.spec.ts.
  */
 describe('golden aggregation', () => {
   const SAME: Record<string, string> = { '\\dfrac{1}{2}': '\\frac{1}{2}', '12.0': '12' };
   const canonical = (text: string) => SAME[text] ?? text;
-  const { cases } = JSON.parse(readFileSync(path('fixtures/golden/aggregation.json'), 'utf8')) as {
-    cases: (AggregateCase | StepScoresCase | { op: 'other' })[];
-  };
-  const aggregates = cases.filter((item): item is AggregateCase => item.op === 'aggregate');
-  const steps = cases.filter((item): item is StepScoresCase => item.op === 'aggregate_step_scores');
 
   it('there are 12 votes and 4 step scores to check', () => {
-    expect([aggregates.length, steps.length]).toEqual([12, 4]);
+    expect([VOTES.length, STEP_SCORES.length]).toEqual([12, 4]);
   });
 
-  it.each(aggregates)('votes and pass@k over $preds are the published ones', (golden) => {
+  it.each(VOTES)('votes and pass@k over $preds are the published ones', (golden) => {
     const { preds, scores, answer } = golden;
     const answers = preds.map(canonical);
     const spelled = (vote: { winners: { answer: string }[] }) =>
@@ -149,7 +125,7 @@ describe('golden aggregation', () => {
     }
   });
 
-  it.each(steps)('the scores of steps $scores are the published ones', (golden) => {
+  it.each(STEP_SCORES)('the scores of steps $scores are the published ones', (golden) => {
     const { scores, min, prod, last } = golden;
     expect(aggregateStepScores({ scores, method: 'min' }).score).toBe(min);
     expect(aggregateStepScores({ scores, method: 'product' }).score).toBeCloseTo(prod, 15);
