@@ -64,16 +64,16 @@ export function philox4x32(
     const next0 = highWord(0xcd9e8d57, c2) ^ c1 ^ k0;
     c2 = highWord(0xd2511f53, c0) ^ c3 ^ k1;
     [c0, c1, c3] = [next0, low1, low0];
-    k0 += 0x9e3779b9; // the golden ratio; all words count modulo 2³²
-    k1 += 0xbb67ae85; // √3 − 1
+    k0 = (k0 + 0x9e3779b9) | 0; // the golden ratio; all words count modulo 2³²
+    k1 = (k1 + 0xbb67ae85) | 0; // √3 − 1
   }
   return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
 }
 
-/** The high 32 bits of a product of two 32-bit numbers, by 16-bit halves. */
+/** The high 32 bits of a product of two 32-bit numbers, by 16-bit halves: every sum below is below 2³². */
 function highWord(a: number, b: number): number {
   const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
-  const cross = aHigh * bLow + ((aLow * bLow) >>> 16);
-  const middle = aLow * bHigh + (cross & 0xffff);
-  return aHigh * bHigh + (cross >>> 16) + (middle >>> 16);
+  const cross = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) | 0;
+  const middle = (Math.imul(aLow, bHigh) + (cross & 0xffff)) | 0;
+  return (Math.imul(aHigh, bHigh) + (cross >>> 16) + (middle >>> 16)) | 0;
 }

@@ -51,6 +51,31 @@ describe('selscan train on texts', () => {
     expect(readFileSync(at('model/model.safetensors'))).toEqual(weights);
   });
 
+  it('interrupted again and again, says what is left, and ends with the bytes of a whole run', async () => {
+    const long = { ...recipe, steps: 400 };
+    expect(await train('whole', long)).toMatchObject({ code: 0 });
+    writeFileSync(at('parts.json'), JSON.stringify(long));
+    const command = ['train', '--recipe', at('parts.json'), '--out', at('parts')];
+    const steps: number[] = [];
+    for (let wait = 300; ; wait += 300) {
+      const { code, err } = await selscan(command, AbortSignal.timeout(wait));
+      const { estimate } = JSON.parse(
+        (await selscan([...command, '--dry-run', '--json', '--overwrite'])).out,
+      );
+      steps.push(estimate.stages[0].done);
+      if (code === 0) break;
+      expect(code).toBe(130);
+      expect(err).toMatch(/stopped after step \d+ of 400; the same command goes on from there\n$/);
+    }
+    expect(steps.length).toBeGreaterThan(2);
+    expect(steps).toEqual([...steps].sort((a, b) => a - b));
+    expect(steps.at(-1)).toBe(400);
+    const [parts, whole] = ['parts', 'whole'].map((name) =>
+      readFileSync(at(`${name}/model.safetensors`)),
+    );
+    expect(parts).toEqual(whole);
+  });
+
   it('takes a folder that has a tokenizer.json and nothing else', async () => {
     mkdirSync(at('bare'));
     copyFileSync(join(TINY_STORIES, 'tokenizer.json'), at('bare/tokenizer.json'));

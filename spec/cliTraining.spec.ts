@@ -102,6 +102,22 @@ describe('selscan train', () => {
     expect(JSON.parse(inspected.out)).toMatchObject({ ok: true, family });
   });
 
+  it('distil takes a teacher that has changed for another run, and leaves what is there', async () => {
+    const recipe = write('changing.json', { ...student, stages: [stage('sft')] });
+    const command = (teacher: string) => [
+      ...['distil', '--teacher', at(teacher), '--recipe', recipe, '--out', at('changing')],
+      ...['--evaluate', '0', '--overwrite'],
+    ];
+    expect(await selscan(command('teacher'))).toMatchObject({ code: 0 });
+    const weights = readFileSync(at('changing/model.safetensors'));
+    const refused = await selscan(command('teacher2'));
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toMatch(/^error OtherRun: .*another folder, or delete/);
+    expect(readFileSync(at('changing/model.safetensors'))).toEqual(weights);
+    const left = await selscan([...command('teacher'), '--dry-run']);
+    expect(left.out).toMatch(/^1 sft: 0 of 3 steps left, in about 0 s;/);
+  });
+
   it('says what it needs before it starts, and only that in a dry run', async () => {
     const recipe = write('needs.json', teacher);
     const command = ['train', '--recipe', recipe, '--out', at('needs')];

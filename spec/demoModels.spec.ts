@@ -18,9 +18,9 @@ const REASONERS = {
   'base-teacher': { mixers: [A, A, A, A], problems: 100 },
   'base-hybrid': { mixers: [M, M, M, A], problems: 100 },
   'base-pure': { mixers: [P, P, P, P], problems: 100 },
-  'long-teacher': { mixers: [A, A, A, A], problems: 50 },
-  'long-hybrid': { mixers: [M, M, M, A], problems: 50 },
-  'long-pure': { mixers: [P, P, P, P], problems: 50 },
+  'long-teacher': { mixers: [A, A, A, A], problems: 24 },
+  'long-hybrid': { mixers: [M, M, M, A], problems: 24 },
+  'long-pure': { mixers: [P, P, P, P], problems: 24 },
 };
 const STORYTELLERS = {
   'stories-hybrid': [M, M, M, A, M],

@@ -9,11 +9,12 @@ import { bestOfN, majorityVote, type TiePolicy, weightedVote } from '../referenc
 export const chain = fc.record({
   answer: fc.option(fc.constantFrom('a', 'b', 'c', '__proto__'), { freq: 5 }),
   reward: fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8),
+  sound: fc.boolean(),
 });
 export const problem = fc.array(chain, { minLength: 1, maxLength: 8 });
 export const ties = fc.constantFrom<TiePolicy>('first', 'split', 'none');
 
-export type Chain = { answer: string | null; reward: number };
+export type Chain = { answer: string | null; reward: number; sound?: boolean };
 export const ledgerOf = (problems: readonly (readonly Chain[])[]): LedgerChain[] =>
   problems.flatMap((own, i) =>
     own.map((one, sample) => ({ problem: i, sample, gold: 'a', ...one })),
@@ -42,6 +43,7 @@ export const POLICIES = (policy: TiePolicy) => {
   const answersOf = (subset: Chain[]) => subset.map(({ answer }) => answer);
   return {
     coverage: (subset: Chain[]) => Number(subset.some(isRight)),
+    sound: (subset: Chain[]) => Number(subset.some(({ sound }) => sound === true)),
     allRight: (subset: Chain[]) => Number(subset.every(isRight)),
     majority: (subset: Chain[]) =>
       shareOf(majorityVote({ answers: answersOf(subset), ties: policy }).winners),

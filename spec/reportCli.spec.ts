@@ -33,7 +33,9 @@ beforeAll(async () => {
 it('makes a page that needs nothing else, and each figure as SVG and PNG', async () => {
   const { code, out } = await selscan(['report', at('run'), '--title', 'A <b>title</b>']);
   expect(code).toBe(0);
-  expect(out).toMatch(/^model +tokens\/s +one chain +coverage +majority vote\nbase-teacher /);
+  expect(out).toMatch(
+    /^model +tokens\/s +one chain +coverage +sound chain +majority vote\nbase-teacher /,
+  );
   expect(out).toMatch(/\n(coverage|majority vote): (no crossover within|base-pure is ahead of)/);
   expect(out.trimEnd().endsWith(at('run/report/report.html'))).toBe(true);
   const files = FIGURES.flatMap((name) => [`${name}.png`, `${name}.svg`]);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { runCommandLine } from '../lib/cli/commandLine.ts';
 import { FLOAT32, FLOAT64 } from '../lib/verify/approx.ts';
 import { checkLaw } from '../lib/verify/check.ts';
 import { runOnReference } from '../lib/verify/golden/run.ts';
@@ -68,10 +69,34 @@ export interface CommandResult {
   err: string;
 }
 
+/**
+ * Runs the command line in this process, which spares each run the start of another one. What only a process has (its
+ * exit code, signals, pipes) is tried with `selscanProcess`.
+ */
+export async function selscan(
+  args: readonly string[],
+  signal = new AbortController().signal,
+): Promise<CommandResult> {
+  let [out, err] = ['', ''];
+  const terminal = {
+    ...{ isInteractive: false, columns: 100, style: (_: unknown, text: string) => text },
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+  };
+  const code = await runCommandLine(args, { terminal, signal });
+  return { code, out, err };
+}
+
 /** Runs the command line as `npm run -s selscan -- …` does. */
-export function selscan(args: readonly string[], cwd = path('.')): Promise<CommandResult> {
+export function selscanProcess(args: readonly string[]): Promise<CommandResult> {
   const all = ['--import', 'tsx', path('lib/cli/main.ts'), ...args];
-  return resultOf(spawn(process.execPath, all, { cwd, env: { ...process.env, NO_COLOR: '1' } }));
+  return resultOf(
+    spawn(process.execPath, all, { cwd: path('.'), env: { ...process.env, NO_COLOR: '1' } }),
+  );
 }
 
 /** What a process says and how it ends. */

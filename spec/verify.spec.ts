@@ -15,7 +15,7 @@ import {
 import { SelscanError } from '../reference/errors.ts';
 import { ops } from '../reference/ops.ts';
 import type { Tensor } from '../reference/tensor.ts';
-import { selscan, temporaryFolder } from './support.ts';
+import { selscanProcess as selscan, temporaryFolder } from './support.ts';
 
 const INAPPLICABLE = new SelscanError('Inapplicable', 'not for me');
 
@@ -43,6 +43,7 @@ const linear = (result: string) => `
     return ${result};
   }`;
 const RIGHT = kernel('right.mjs', linear('{ y: { data, shape: [rows, dOut] } }'));
+// as processes: kernels are loaded as Node loads them, not as a test runner does
 const verify = (...args: string[]) => selscan(['verify', '--runs', '30', ...args]);
 
 describe('a right kernel', () => {

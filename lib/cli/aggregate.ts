@@ -125,6 +125,7 @@ const countOf = (n: number, what: string) =>
 
 const COLUMNS: readonly (readonly [title: string, policy: Policy])[] = [
   ['coverage', 'coverage'],
+  ['sound', 'sound'],
   ['majority', 'majority'],
   ['weighted', 'weighted'],
   ['best of N', 'bestOfN'],

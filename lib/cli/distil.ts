@@ -48,9 +48,9 @@ async function run(flags: Flags, context: Context): Promise<void> {
   const initial = initialStudent(teacher, recipe);
   const last = lastStudent(teacher, initial, recipe);
   await expectWritable(flags, last);
+  const phases = await distilPhases(teacher, initial, recipe, runFolder(flags));
   const device = await openTraining(flags.backend, flags);
   try {
-    const phases = distilPhases(teacher, initial, recipe);
     const plan = {
       ...{ phases, size: recipe, batches },
       ...(texts && { afterwards: judgingOf([teacher, last]) }),

@@ -49,8 +49,8 @@ export async function tellNeeds(
   const seconds = timeNeeds(device, phases, { ...size, seqlen });
   const all = seconds.reduce((sum, n) => sum + n, 0);
   if (flags.json) {
-    const stages = phases.map(({ name, steps }, i) => ({
-      ...{ name, steps, seconds: seconds[i], ...memory?.needs.phases[i] },
+    const stages = phases.map(({ name, steps, done = 0 }, i) => ({
+      ...{ name, steps, done, seconds: seconds[i], ...memory?.needs.phases[i] },
     }));
     const { needs, limit } = memory ?? {};
     const bytes = needs && { bytes: needs.peak, saving: needs.saving, limit };
@@ -58,8 +58,9 @@ export async function tellNeeds(
     return;
   }
   const tell = flags.dryRun ? terminal.out : terminal.err;
-  phases.forEach(({ name, steps }, i) => {
-    const time = `${name}: ${steps} steps in about ${minutes(seconds[i])}`;
+  phases.forEach(({ name, steps, done = 0 }, i) => {
+    const left = done > 0 ? `${steps - done} of ${steps} steps left,` : `${steps} steps`;
+    const time = `${name}: ${left} in about ${minutes(seconds[i])}`;
     tell(memory ? `${time}; ${sentenceOf(memory.needs.phases[i])}\n` : `${time}\n`);
   });
   const whole = `about ${minutes(all)} of training in all`;

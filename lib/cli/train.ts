@@ -6,13 +6,13 @@ import type { ModelWithWeights } from '../distil/initFromAttention.ts';
 import { plain } from '../distil/stages.ts';
 import { loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
-import { fingerprintOf } from '../reward/savedChains.ts';
 import { VOCABULARY } from '../tasks/vocabulary.ts';
 import { firstNotFinite } from '../train/cause.ts';
 import { openTraining } from '../train/device.ts';
 import type { Phase } from '../train/estimate.ts';
 import { train } from '../train/loop.ts';
 import { readTrainRecipe, type TrainRecipe } from '../train/recipe.ts';
+import { fingerprintOf, savedSteps } from '../train/savedRun.ts';
 import { initialWeights, teacherConfig } from '../train/teacher.ts';
 import type { Context } from './context.ts';
 import { tellNeeds } from './needs.ts';
@@ -47,10 +47,12 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
       ? await textsFrom(data, reader, recipe)
       : problemsFor({ ...recipe, tasks }, steps);
   await expectWritable(flags, { config, weights: initial });
+  const saved = { folder: runFolder(flags), recipe: origin };
+  const done = await savedSteps(saved);
   const device = await openTraining(flags.backend, flags);
   try {
     const phase: Phase = {
-      ...{ name: 'train', steps, weights: initial },
+      ...{ name: 'train', steps, done, weights: initial },
       prepare: (_, of) => ({ objective: plain({ config }, of), isTrained: () => true, free() {} }),
     };
     const plan = {
@@ -64,7 +66,7 @@ async function run(flags: TrainingFlags, context: Context): Promise<void> {
       ...{ device, weights: initial, steps },
       objective: plain({ config }, batch),
       ...{ schedule: recipe, optimiser: recipe, signal: context.signal },
-      saved: { folder: runFolder(flags), recipe: origin },
+      saved,
       onProgress: (progress) => tell('train', progress),
       findCause: (parameters, step) => firstNotFinite(device, config, parameters, batch(step)),
     });

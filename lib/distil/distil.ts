@@ -7,7 +7,7 @@ import { firstNotFinite } from '../train/cause.ts';
 import type { Phase } from '../train/estimate.ts';
 import { type TrainProgress, train } from '../train/loop.ts';
 import type { DistilRecipe } from '../train/recipe.ts';
-import type { LossCurve } from '../train/savedRun.ts';
+import { fingerprintOf, type LossCurve, type SavedPlace, savedSteps } from '../train/savedRun.ts';
 import { taskBatches } from '../train/taskData.ts';
 import {
   convertFurther,
@@ -77,21 +77,40 @@ function optionsOf(recipe: DistilRecipe, stage: number): InitOptions {
   return { kind, keptAttention: keptIn(recipe, stage), variant, seed };
 }
 
-/** The stages of a recipe, for an estimate of what they need: with students that nothing has trained. */
-export function distilPhases(
+/**
+ * The stages of a recipe, for an estimate of what they need: with students that nothing has trained.
+ * @param folder where stages may have been saved. @throws ConfigError with code OtherRun as {@link distil}.
+ */
+export async function distilPhases(
   teacher: ModelWithWeights,
   initial: ModelWithWeights,
   recipe: DistilRecipe,
-): Phase[] {
+  folder?: string,
+): Promise<Phase[]> {
+  const places = folder === undefined ? [] : await placesOf(folder, teacher, recipe);
+  const done = await Promise.all(places.map(savedSteps));
   let student = initial;
   return recipe.stages.map(({ stage, steps }, i) => {
     student = studentOf(teacher, student, recipe, i);
     const own = student;
     return {
-      ...{ name: `${i + 1} ${stage}`, steps, weights: own.weights },
+      ...{ name: `${i + 1} ${stage}`, steps, done: done[i] ?? 0, weights: own.weights },
       prepare: (device, batch) => stageOf(stage, { device, teacher, student: own, batch }),
     };
   });
+}
+
+/** Where each stage is saved. What it hangs on: the teacher, and the recipe so far. */
+async function placesOf(
+  folder: string,
+  teacher: ModelWithWeights,
+  { stages, ...recipe }: DistilRecipe,
+): Promise<SavedPlace[]> {
+  const origin = await fingerprintOf(teacher.weights);
+  return stages.map(({ stage }, i) => ({
+    folder: `${folder}/${i + 1}-${stage}`,
+    recipe: JSON.stringify({ ...recipe, stages: stages.slice(0, i + 1), teacher: origin }),
+  }));
 }
 
 /** The student that a stage trains: the one that the stage before has made, more of its layers converted if it says so. */
@@ -118,6 +137,7 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
   const { device, teacher, recipe, folder, onProgress, signal } = options;
   const all = options.batches ?? taskBatches({ ...recipe, tasks: recipe.tasks ?? [] });
   expectRounds(recipe);
+  const places = folder === undefined ? [] : await placesOf(folder, teacher, recipe);
   let student = options.initial ?? initialStudent(teacher, recipe);
   const curves: LossCurve[] = [];
   let seconds = 0;
@@ -131,10 +151,7 @@ export async function distil(options: DistilOptions): Promise<DistilResult> {
     const { objective, isTrained, free } = stageOf(stage, {
       ...{ device, teacher, batch, student },
     });
-    const saved = folder && {
-      folder: `${folder}/${i + 1}-${stage}`,
-      recipe: JSON.stringify({ ...recipe, stages: recipe.stages.slice(0, i + 1) }),
-    };
+    const saved = places[i];
     const whole = train({
       ...{ device, weights, isTrained, steps, objective, schedule: tuning, optimiser: tuning },
       ...(saved && { saved }),

@@ -5,7 +5,7 @@ import type { TiePolicy } from '../../reference/votes.ts';
 import { bootstrapIntervals, type Interval } from './bootstrap.ts';
 import { type LedgerChain, ledgerError, shown } from './chain.ts';
 import { type GradedModel, type GradedProblem, type Grading, gradeChains } from './grade.ts';
-import { POLICIES, type Policy, type ProblemMetrics, problemMetrics } from './problemMetrics.ts';
+import { type Policy, type ProblemMetrics, policiesOf, problemMetrics } from './problemMetrics.ts';
 
 export interface AggregateOptions extends Grading {
   /** How many chains a problem one may look at; default the powers of two up to the fewest chains of a problem. */
@@ -38,6 +38,8 @@ export interface Aggregate {
   readonly samples: readonly [least: number, most: number];
   /** At least one of k is right: pass@k without bias. */
   readonly coverage: ByK<number>;
+  /** At least one of k is right in every step, which no guess is; null where the ledger does not say of each chain. */
+  readonly sound: ByK<number> | null;
   /** One chain, at random: the mean over problems of the share of right chains. */
   readonly mean: number;
   /** The answer that most of k give. */
@@ -104,9 +106,7 @@ function aggregateModel(graded: GradedModel, ks: readonly number[], settings: Se
   const { order, ties, seed, resamples, subsets } = settings;
   const all = problems.flatMap(({ chains }) => chains);
   const withReward = all.filter(({ reward }) => reward !== undefined).length;
-  const policies = POLICIES.filter(
-    (policy) => !['weighted', 'bestOfN'].includes(policy) || withReward === all.length,
-  );
+  const policies = policiesOf(all);
   const metrics = problems.map(({ chains }, index) => {
     const stream = { seed, index, purpose: 'subsets' as const };
     return problemMetrics({ chains, ks, order, ties, subsets, stream });
@@ -126,7 +126,7 @@ function aggregateModel(graded: GradedModel, ks: readonly number[], settings: Se
     Object.fromEntries(ks.map((k, i) => [k, of(columnOf(policy, i))]));
   const average = (column: number) => rows.reduce((sum, row) => sum + row[column], 0) / rows.length;
   const figures = (policy: Policy) => byK(policy, average);
-  const ofReward = (policy: Policy) => (policies.includes(policy) ? figures(policy) : null);
+  const orNull = (policy: Policy) => (policies.includes(policy) ? figures(policy) : null);
   const sampleCounts = problems.map(({ chains }) => chains.length).sort((a, b) => a - b);
   return {
     ...(model !== undefined && { model }),
@@ -134,7 +134,7 @@ function aggregateModel(graded: GradedModel, ks: readonly number[], settings: Se
     withoutAnswer: all.filter(({ form }) => form === null).length,
     samples: [sampleCounts[0], sampleCounts[sampleCounts.length - 1]],
     ...{ coverage: figures('coverage'), mean: average(0), majority: figures('majority') },
-    ...{ weighted: ofReward('weighted'), bestOfN: ofReward('bestOfN') },
+    ...{ sound: orNull('sound'), weighted: orNull('weighted'), bestOfN: orNull('bestOfN') },
     allRight: figures('allRight'),
     intervals: {
       mean: intervals[0],

@@ -22,16 +22,15 @@ export function bootstrapIntervals({ rows, resamples, seed }: BootstrapInput): I
   const columns = rows[0].length;
   const means = Array.from({ length: columns }, () => new Float64Array(resamples));
   const sums = new Float64Array(columns);
-  const table = new Float64Array(rows.length * columns);
-  rows.forEach((row, i) => {
-    table.set(row, i * columns);
-  });
+  const drawn = new Int32Array(rows.length);
   for (let index = 0; index < resamples; index++) {
     const words = new Words({ seed, index, purpose: 'resamples' });
+    drawn.fill(0);
+    for (let i = 0; i < rows.length; i++) drawn[words.below(rows.length)]++;
     sums.fill(0);
     for (let i = 0; i < rows.length; i++) {
-      const from = words.below(rows.length) * columns;
-      for (let column = 0; column < columns; column++) sums[column] += table[from + column];
+      const [row, times] = [rows[i], drawn[i]];
+      for (let column = 0; column < columns; column++) sums[column] += times * row[column];
     }
     for (let column = 0; column < columns; column++) {
       means[column][index] = sums[column] / rows.length;

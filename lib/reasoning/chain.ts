@@ -16,6 +16,8 @@ export interface LedgerChain {
   readonly gold?: string;
   /** Whether the answer is right; stands, whatever answer and gold say. */
   readonly correct?: boolean;
+  /** Whether its steps are right as well, every one of them. */
+  readonly sound?: boolean;
   /** What a reward model thinks of the chain; finite, greater is better. */
   readonly reward?: number | null;
   /** What it thinks at the end of each step; finite. */
@@ -108,6 +110,7 @@ export function chainOf(fields: Readonly<Record<string, unknown>>, place: string
     ...read.optional('answer', 'a text or null', isAnswer, answerText),
     ...read.optional('gold', 'a text', isGold, answerText),
     ...read.optional('correct', 'true or false', isTruth, Boolean),
+    ...read.optional('sound', 'true or false', isTruth, Boolean),
     ...rewardsOf(fields, place),
     ...read.optional('tokens', 'a whole number ≥ 0', isCount),
     ...read.optional('seconds', 'a number ≥ 0', isDuration),

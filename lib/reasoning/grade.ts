@@ -26,6 +26,8 @@ export interface GradedChain {
   /** The answer in the one way in which all equivalent ones are written; null without an answer. */
   readonly form: string | null;
   readonly isRight: boolean;
+  /** Whether every step is right too; absent where the ledger does not say. */
+  readonly isSound?: boolean;
   /** Absent where the ledger has none. */
   readonly reward?: number;
 }
@@ -65,12 +67,16 @@ export function gradeChains(
       problems: inOrder.map(([problem, own]) => {
         const gold = goldOf(own, formOf);
         const graded = own.map((chain): GradedChain => {
-          const { sample, correct } = chain;
+          const { sample, correct, sound } = chain;
           const answer = answerOf(chain, extract);
           const form = answer === null ? null : formOf(answer);
           const isRight = correct ?? (form !== null && form === requireGold(gold, chain));
           const reward = rewardOf(chain, stepRewards);
-          return { sample, answer, form, isRight, ...(reward !== undefined && { reward }) };
+          return {
+            ...{ sample, answer, form, isRight },
+            ...(sound !== undefined && { isSound: sound }),
+            ...(reward !== undefined && { reward }),
+          };
         });
         return { problem, chains: graded.sort((a, b) => a.sample - b.sample) };
       }),

@@ -7,10 +7,32 @@ import type { Stream } from './subsets.ts';
 import { type Ballot, Tally, wholeWeights } from './tally.ts';
 
 /** Policies that choose among k chains, and what is true of any. */
-export const POLICIES = ['coverage', 'allRight', 'majority', 'weighted', 'bestOfN'] as const;
+export const POLICIES = [
+  'coverage',
+  'sound',
+  'allRight',
+  'majority',
+  'weighted',
+  'bestOfN',
+] as const;
 export type Policy = (typeof POLICIES)[number];
 
-/** For each k: the probability of being right. `weighted` and `bestOfN` only with a reward for every chain. */
+/** What every chain must have for a policy to be one. */
+const NEEDS: { readonly [policy in Policy]?: 'reward' | 'isSound' } = {
+  sound: 'isSound',
+  weighted: 'reward',
+  bestOfN: 'reward',
+};
+
+/** The policies that chains can be judged by. */
+export function policiesOf(chains: readonly GradedChain[]): Policy[] {
+  return POLICIES.filter((policy) => {
+    const need = NEEDS[policy];
+    return need === undefined || chains.every((chain) => chain[need] !== undefined);
+  });
+}
+
+/** For each k: the probability of being right, by each of {@link policiesOf} the chains. */
 export type ProblemMetrics = { readonly [policy in Policy]?: readonly Estimate[] };
 
 export interface ProblemMetricsInput {
@@ -34,11 +56,13 @@ export function problemMetrics(input: ProblemMetricsInput): ProblemMetrics {
 function metricsOfAll({ chains, ks, ties, subsets, stream }: ProblemMetricsInput): ProblemMetrics {
   const n = chains.length;
   const nRight = chains.filter(({ isRight }) => isRight).length;
+  const nSound = soundOf(chains)?.length;
   const rewards = rewardsOf(chains);
   const votes = (weights: readonly number[]) =>
     expectedVotes({ ballot: ballotOf(chains, weights, ties), ks, subsets, stream });
   return {
     coverage: ks.map((k) => ({ value: anyOf(n, nRight, k) })),
+    ...(nSound !== undefined && { sound: ks.map((k) => ({ value: anyOf(n, nSound, k) })) }),
     allRight: ks.map((k) => ({ value: 1 - anyOf(n, n - nRight, k) })),
     majority: votes(chains.map(() => 1)),
     ...(rewards && {
@@ -87,6 +111,7 @@ function metricsOfFirst({ chains, ks, ties }: ProblemMetricsInput): ProblemMetri
   const isRight = (chain: GradedChain) => chain.isRight;
   return {
     coverage: each((first) => Number(first.some(isRight))),
+    ...(soundOf(chains) && { sound: each((first) => Number(first.some((one) => one.isSound))) }),
     allRight: each((first) => Number(first.every(isRight))),
     majority: each((first) =>
       voteOf(
@@ -102,6 +127,12 @@ function metricsOfFirst({ chains, ks, ties }: ProblemMetricsInput): ProblemMetri
       bestOfN: each((first) => Number(first[bestOf(first) as number].isRight)),
     }),
   };
+}
+
+/** The sound ones, if it is known of all. */
+function soundOf(chains: readonly GradedChain[]): readonly GradedChain[] | undefined {
+  if (chains.some(({ isSound }) => isSound === undefined)) return undefined;
+  return chains.filter(({ isSound }) => isSound);
 }
 
 /** The rewards of chains, if all have one. */

@@ -25,6 +25,8 @@ export interface ReasoningProblem {
 export interface Judgement {
   readonly answer: string | null;
   readonly correct?: boolean;
+  /** Of tasks: whether every step is right as well, and none is missing. */
+  readonly sound?: boolean;
 }
 
 /** Most characters of a line of a problem file. */
@@ -164,6 +166,7 @@ export function problemsFromTasks(
       judge: (text) => ({
         answer: answerOf(text.trim()) ?? null,
         correct: task.verifyOutcome(problem, text),
+        sound: task.verifySteps(problem, text).isComplete,
       }),
     };
   });

@@ -3,7 +3,7 @@
 import type { TiePolicy } from '../../reference/votes.ts';
 import { keyOf, type LedgerChain } from './chain.ts';
 import { type GradedChain, type Grading, gradeChains } from './grade.ts';
-import { POLICIES, type Policy, problemMetrics } from './problemMetrics.ts';
+import { type Policy, policiesOf, problemMetrics } from './problemMetrics.ts';
 
 /** Shares of problems that were solved by a moment. */
 export interface ReplayPoint {
@@ -11,7 +11,7 @@ export interface ReplayPoint {
   readonly seconds: number;
   /** Chains that had ended, of all problems. */
   readonly chains: number;
-  /** By policy; `weighted` and `bestOfN` only where every chain has a reward. A problem without a chain is not solved. */
+  /** By each policy that the chains can be judged by. A problem without a chain is not solved. */
   readonly solved: { readonly [policy in Policy]?: number };
 }
 
@@ -45,10 +45,7 @@ export function replay(
   );
   const all = [...times.values()].sort((a, b) => a - b);
   const moments = seconds ?? ratios(all[0], all[all.length - 1], 60);
-  const hasRewards = graded.problems.every((one) =>
-    one.chains.every(({ reward }) => reward !== undefined),
-  );
-  const policies = POLICIES.filter((p) => hasRewards || (p !== 'weighted' && p !== 'bestOfN'));
+  const policies = policiesOf(graded.problems.flatMap((one) => one.chains));
   return moments.map((moment) => {
     const sums = new Map<Policy, number>();
     let count = 0;

@@ -136,7 +136,7 @@ async function sampleOne(
     for await (const { problem, sample, text, tokens, finishReason, logprob, seconds } of chains) {
       const { id, gold, judge } = problems[problem];
       // a chain that broke has not answered
-      const judgement = finishReason === 'failed' ? { answer: null, correct: false } : judge(text);
+      const judgement = judge(finishReason === 'failed' ? '' : text);
       const line: LedgerChain & { logprob: number } = {
         ...{ problem: id, sample, text, ...judgement, ...(gold !== undefined && { gold }) },
         ...{ tokens, seconds, finishReason, logprob, model: name, seed },

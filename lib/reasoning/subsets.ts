@@ -27,9 +27,9 @@ export class Words {
   /** A whole number in [0, n), each as likely as the others (Lemire 2019, arXiv 1805.10941). 1 ≤ n ≤ 2²⁰. */
   below(n: number): number {
     for (;;) {
-      const product = this.#next() * n; // below 2⁵³: exact
-      const high = Math.floor(product / 2 ** 32);
-      const low = product - high * 2 ** 32;
+      const word = this.#next();
+      const high = Math.floor((word * n) / 2 ** 32); // the product is below 2⁵³: exact
+      const low = Math.imul(word, n) >>> 0;
       // 2³² % n of the 2³² words would make some numbers likelier than others
       if (low >= n || low >= 2 ** 32 % n) return high;
     }

@@ -9,6 +9,7 @@ import type { RunModel } from '../reasoning/runFolder.ts';
 /** The policies that a report draws, and what they are called there. */
 export const DRAWN: readonly { policy: Policy; name: string }[] = [
   { policy: 'coverage', name: 'coverage: any is right' },
+  { policy: 'sound', name: 'sound chain: any is right in every step' },
   { policy: 'majority', name: 'majority vote' },
   { policy: 'weighted', name: 'reward-weighted vote' },
   { policy: 'bestOfN', name: 'best by reward' },

@@ -1,7 +1,6 @@
 /** Drawn chains on disk, for Node: one file that is there whole or not at all; a run goes on from the problems in it. */
 
 import { ConfigError } from '../../reference/errors.ts';
-import type { Tensor } from '../../reference/tensor.ts';
 
 const FILE = 'chains.jsonl';
 
@@ -60,14 +59,3 @@ function parse(line: string): unknown {
 
 const areTokens = (chain: unknown): chain is number[] =>
   Array.isArray(chain) && chain.every((token) => Number.isInteger(token) && token >= 0);
-
-/** A short text that tells weights from others. */
-export async function fingerprintOf(weights: ReadonlyMap<string, Tensor>): Promise<string> {
-  const { createHash } = await import('node:crypto');
-  const hash = createHash('sha256');
-  for (const [name, { data }] of weights) {
-    hash.update(`${name}\n`);
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest('hex').slice(0, 16);
-}

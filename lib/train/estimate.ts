@@ -11,6 +11,8 @@ import { ParameterSet } from './optimiser.ts';
 export interface Phase {
   readonly name: string;
   readonly steps: number;
+  /** Steps that a saved run has done already. Default 0. */
+  readonly done?: number;
   /** What it begins with; their shapes are enough for the memory. */
   readonly weights: ReadonlyMap<string, Tensor>;
   /** Puts on a device what the objective needs besides the weights. */
@@ -116,7 +118,7 @@ function countPhase(device: CountingDevice, phase: Phase, size: BatchSize): Phas
 const LONG_ENOUGH = 200;
 
 /**
- * Seconds of each phase, about: a step of an eighth of the batch and one of a quarter are timed, and what lies between
+ * Seconds of each phase's steps that are left, about: a step of an eighth of the batch and one of a quarter are timed, and what lies between
  * them is what another eighth costs.
  * @param seqlen of a usual batch.
  */
@@ -134,7 +136,8 @@ export function timeNeeds(
     ]);
     const each = more > few ? Math.max(long - short, 0) / (more - few) : 0;
     // never more than if every row cost as much
-    return phase.steps * Math.min(long + each * (batch - more), (long * batch) / more);
+    const { steps, done = 0 } = phase;
+    return (steps - done) * Math.min(long + each * (batch - more), (long * batch) / more);
   });
 }
 

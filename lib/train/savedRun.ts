@@ -4,6 +4,7 @@
  */
 
 import { ConfigError, SelscanError } from '../../reference/errors.ts';
+import type { Tensor } from '../../reference/tensor.ts';
 import { isDiskFull } from '../checkpoint/diskFull.ts';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import { encodeSafetensors, TensorFile } from '../checkpoint/tensorFile.ts';
@@ -13,6 +14,13 @@ const FILE = 'run.safetensors';
 
 /** What is known of the steps so far: [step, loss] of each. */
 export type LossCurve = [step: number, loss: number][];
+
+/** Where a run is, and what tells it from others. */
+export interface SavedPlace {
+  readonly folder: string;
+  /** All that its numbers hang on: a recipe, and {@link fingerprintOf} what it begins with. */
+  readonly recipe: string;
+}
 
 /** What a run is besides its numbers. */
 export interface RunSoFar {
@@ -57,6 +65,24 @@ export async function resumeRun(
   recipe: string,
   parameters: ParameterSet,
 ): Promise<RunSoFar | undefined> {
+  return withRun({ folder, recipe }, async (file) => {
+    const { metadata } = file.header;
+    await parameters.restore((name) => file.floats(name), Number(metadata.get('step')));
+    const curve = JSON.parse(metadata.get('curve') ?? '[]') as LossCurve;
+    return { curve, seconds: Number(metadata.get('seconds') ?? 0) };
+  });
+}
+
+/** How many steps a saved run has done; 0 where there is none. @throws as resumeRun. */
+export async function savedSteps(place: SavedPlace): Promise<number> {
+  const step = await withRun(place, ({ header }) => Number(header.metadata.get('step')));
+  return step ?? 0;
+}
+
+async function withRun<Result>(
+  { folder, recipe }: SavedPlace,
+  read: (file: TensorFile) => Promise<Result> | Result,
+): Promise<Result | undefined> {
   const { openRegular } = await import('../checkpoint/nodeFiles.ts');
   let file: TensorFile;
   try {
@@ -66,17 +92,25 @@ export async function resumeRun(
     throw error;
   }
   try {
-    const { metadata } = file.header;
-    if (metadata.get('recipe') !== recipe) {
+    if (file.header.metadata.get('recipe') !== recipe) {
       throw new ConfigError(
-        `${folder}: expected a run of this recipe, found one of another; take another folder, or delete ${FILE} in it`,
+        `${folder}: expected a run of this recipe and these models, found another; take another folder, or delete ${FILE} in it`,
         'OtherRun',
       );
     }
-    await parameters.restore((name) => file.floats(name), Number(metadata.get('step')));
-    const curve = JSON.parse(metadata.get('curve') ?? '[]') as LossCurve;
-    return { curve, seconds: Number(metadata.get('seconds') ?? 0) };
+    return await read(file);
   } finally {
     await file.close();
   }
+}
+
+/** A short text that tells weights from others. */
+export async function fingerprintOf(weights: ReadonlyMap<string, Tensor>): Promise<string> {
+  const { createHash } = await import('node:crypto');
+  const hash = createHash('sha256');
+  for (const [name, { data }] of weights) {
+    hash.update(`${name}\n`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex').slice(0, 16);
 }
