@@ -63,6 +63,25 @@ describe('selscan reward', () => {
     expect(read('again.run', 'chains.jsonl')).toBe(read('reward.run', 'chains.jsonl'));
   });
 
+  it('makes a judge of one model from the chains of another, a student too', async () => {
+    const pure = path('fixtures/models/base-pure');
+    const command = (name: string, from: string) => [
+      ...['reward', '--model', pure, '--out', at(name), '--evaluate', '0'],
+      ...['--recipe', write(`${name}.json`, { ...recipe, problems: 4, steps: 1, from })],
+    ];
+    expect(await selscan(command('from', teacher))).toMatchObject({ code: 0 });
+    const inspected = await selscan(['inspect', '--load', at('from')]);
+    expect(inspected.out).toContain('llama, a reward model');
+    const foreign = await selscan(command('foreign', TINY_STORIES));
+    expect(foreign).toMatchObject({ code: 2, out: '' });
+    expect(foreign.err).toMatch(/^error Unsupported: from: expected a model of the 82 tokens/);
+    const other = await selscan([
+      ...command('from', path('fixtures/models/long-teacher')),
+      '--overwrite',
+    ]);
+    expect(other.err).toMatch(/^error OtherRun: /);
+  });
+
   it('refuses the run of another recipe in one line', async () => {
     cpSync(at('reward.run'), at('other.run'), { recursive: true });
     const refused = await train('other', { ...recipe, samples: 3 });

@@ -111,7 +111,7 @@ describe('training', () => {
   it('learns, and one that was interrupted ends like one that was not', async () => {
     const chains = labelDrawn(await draw());
     const small = { config: TEACHER_CONFIG, weights: initialWeights(TEACHER_CONFIG, 1) };
-    const options = { device, teacher: small, chains, recipe };
+    const options = { device, judge: small, chains, recipe };
     const whole = await trainReward(options);
     expect(whole.curve[0][1]).toBeCloseTo(Math.LN2, 5);
     expect(whole.weights.get('score')?.shape).toEqual([1, 32]);
@@ -159,7 +159,7 @@ describe('training', () => {
 
   it('refuses to learn from nothing', async () => {
     const { config } = teacher;
-    const nothing = { teacher: { config, weights: namedWeights(teacher.model) }, chains: [] };
+    const nothing = { judge: { config, weights: namedWeights(teacher.model) }, chains: [] };
     await expect(trainReward({ device, recipe, ...nothing })).rejects.toMatchObject({
       code: 'NothingCounted',
     });

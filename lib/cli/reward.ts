@@ -50,14 +50,23 @@ async function run(flags: Flags, context: Context): Promise<void> {
   const { signal, terminal } = context;
   const teacher = await loadModel(flags.model, { precision: 'float32', signal });
   expectTaskVocabulary(teacher.config, 'its chains must be those of tasks');
+  const judge =
+    recipe.from === undefined
+      ? teacher
+      : await loadModel(recipe.from, { precision: 'float32', signal });
+  expectTaskVocabulary(judge.config, 'it must read the chains of tasks', 'from');
   // the embedding stays no head: what is written has none for logits
-  const config = { ...teacher.config, isTied: true, hasHeadBias: false };
-  const weights = namedWeights(teacher.model);
+  const config = { ...judge.config, isTied: true, hasHeadBias: false };
+  const weights = namedWeights(judge.model);
   const untrained = withScore(withTwoRows(weights, config.dModel));
   const { reward } = TASK_REWARD;
   // refuses what no layout can hold before anything is drawn
   await expectWritable(flags, { config, weights: untrained, reward });
-  const origin = JSON.stringify({ recipe, teacher: await fingerprintOf(weights) });
+  const origin = JSON.stringify({
+    recipe,
+    teacher: await fingerprintOf(namedWeights(teacher.model)),
+    ...(judge !== teacher && { from: await fingerprintOf(weights) }),
+  });
   const drawn = await drawToLearn(flags, context, { teacher, recipe, origin });
   if (drawn.length < recipe.problems) {
     terminal.err(
@@ -70,7 +79,7 @@ async function run(flags: Flags, context: Context): Promise<void> {
   try {
     const tell = tellProgress(context, flags.json);
     const { curve, seconds, step, ...made } = await trainReward({
-      ...{ device, teacher: { config, weights }, chains, recipe, signal },
+      ...{ device, judge: { config, weights }, chains, recipe, signal },
       saved: { folder: runFolder(flags), recipe: origin },
       onProgress: (progress) => tell('reward', progress),
     });

@@ -61,8 +61,8 @@ export function rewardBatches(
 
 export interface TrainRewardOptions {
   readonly device: TrainingDevice;
-  /** Weights by the names of weightShapes. */
-  readonly teacher: { config: ModelConfig; weights: ReadonlyMap<string, Tensor> };
+  /** The model whose layers learn to judge; weights by the names of weightShapes. */
+  readonly judge: { config: ModelConfig; weights: ReadonlyMap<string, Tensor> };
   readonly chains: readonly LabelledChain[];
   readonly recipe: RewardRecipe;
   /** Where the run is saved and goes on from, and what tells it from others. Default: nowhere. */
@@ -72,22 +72,22 @@ export interface TrainRewardOptions {
 }
 
 /**
- * Trains the teacher's layers and a scalar head behind them, with the logistic loss at every place with a label.
+ * Trains a model's layers and a scalar head behind them, with the logistic loss at every place with a label.
  * @returns what training returns, with the head as the weight `score`, (1, dModel).
  * @throws ConfigError with code NothingCounted where no chain has a label; and as train.
  */
 export async function trainReward(options: TrainRewardOptions): Promise<TrainResult> {
-  const { device, teacher, chains, recipe, saved, onProgress, signal } = options;
+  const { device, judge, chains, recipe, saved, onProgress, signal } = options;
   if (chains.length === 0) {
     throw new ConfigError(
       'reward: expected chains with steps or an end, got none; take a larger seqlen or another teacher',
       'NothingCounted',
     );
   }
-  const config = withOwnHead(teacher.config);
+  const config = withOwnHead(judge.config);
   const batch = rewardBatches(chains, recipe);
   const result = await train({
-    ...{ device, weights: withTwoRows(teacher.weights, config.dModel), steps: recipe.steps },
+    ...{ device, weights: withTwoRows(judge.weights, config.dModel), steps: recipe.steps },
     ...{ objective: plain({ config }, batch), schedule: recipe, optimiser: recipe },
     ...(saved && { saved }),
     ...(signal && { signal }),

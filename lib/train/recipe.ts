@@ -65,6 +65,8 @@ export type RewardRecipe = Recipe &
     readonly samples: number;
     /** At which they are drawn. Default 1. */
     readonly temperature?: number;
+    /** Folder of the model whose layers learn to judge. Default: the teacher that draws. */
+    readonly from?: string;
   };
 
 const COMMON = ['seed', 'batch', 'seqlen'];
@@ -92,9 +94,7 @@ export async function readTrainRecipe(path: string): Promise<TrainRecipe> {
   if ((model === undefined) === (from === undefined)) {
     throw wrong(path, 'expected either model, the sizes of a new one, or from, the folder of one');
   }
-  if (from !== undefined && typeof from !== 'string') {
-    throw wrong(path, 'from: expected the path of a model folder');
-  }
+  expectFolder(path, from);
   if (from === undefined) {
     const sizes = expectObject(path, 'model', model);
     expectKeys(`${path}: model`, sizes, ['dModel', 'layers', 'nHeads'], MODEL);
@@ -127,13 +127,14 @@ export async function readDistilRecipe(path: string): Promise<DistilRecipe> {
 export async function readRewardRecipe(path: string): Promise<RewardRecipe> {
   const recipe = await readObject(path);
   const needed = [...COMMON, 'tasks', 'problems', 'samples', 'steps', 'learningRate'];
-  expectKeys(path, recipe, needed, ['temperature', ...SCHEDULE, ...OPTIMISER]);
-  const { problems, samples, temperature = 1 } = recipe;
+  expectKeys(path, recipe, needed, ['temperature', 'from', ...SCHEDULE, ...OPTIMISER]);
+  const { problems, samples, temperature = 1, from } = recipe;
   expectCommon(path, recipe, { problems, samples });
   expectTasks(path, recipe.tasks);
   if (!(typeof temperature === 'number' && temperature > 0 && Number.isFinite(temperature))) {
     throw wrong(path, `temperature: expected a number above 0, got ${JSON.stringify(temperature)}`);
   }
+  expectFolder(path, from);
   return recipe as unknown as RewardRecipe;
 }
 
@@ -185,6 +186,11 @@ function expectCommon(
   if (!Number.isSafeInteger(seed) || (seed as number) < 0) {
     throw wrong(path, `seed: expected a whole number ≥ 0, got ${JSON.stringify(seed)}`);
   }
+}
+
+function expectFolder(path: string, from: unknown): void {
+  if (from === undefined || typeof from === 'string') return;
+  throw wrong(path, 'from: expected the path of a model folder');
 }
 
 function expectLayers(place: string, layers: unknown): void {

@@ -30,10 +30,14 @@ export function tasksNamed(names: readonly TaskName[]): Task[] {
 }
 
 /** @throws UnsupportedError for a model of other tokens than the tasks'. */
-export function expectTaskVocabulary({ vocabSize }: ModelConfig, advice: string): void {
+export function expectTaskVocabulary(
+  { vocabSize }: ModelConfig,
+  advice: string,
+  who = 'teacher',
+): void {
   if (vocabSize === VOCABULARY.length) return;
   throw new UnsupportedError(
-    `teacher: expected a model of the ${VOCABULARY.length} tokens of the tasks, got one of ${vocabSize}; ${advice}`,
+    `${who}: expected a model of the ${VOCABULARY.length} tokens of the tasks, got one of ${vocabSize}; ${advice}`,
   );
 }
 
