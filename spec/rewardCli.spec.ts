@@ -133,7 +133,19 @@ describe('selscan judge', () => {
       expect(stepRewards.at(-1)).toBe(reward);
     }
     const { out } = await selscan(['aggregate', at('scaled/judged.jsonl'), '--json']);
-    expect(JSON.parse(out).weighted).toMatchObject({ 4: expect.any(Number) });
+    const { weighted } = JSON.parse(out);
+    expect(weighted).toMatchObject({ 4: expect.any(Number) });
+    // a report finds them by itself
+    const reported = await selscan(['report', at('scaled'), '--json']);
+    const [{ curves, aggregate }] = JSON.parse(reported.out).models;
+    expect(curves.weighted).toHaveLength(3);
+    expect(aggregate.weighted).toEqual(weighted);
+    // and says of how many chains there are none
+    const more = `${read('scaled', 'ledger.jsonl')}${JSON.stringify({ ...before[0], sample: 9 })}\n`;
+    write('scaled/ledger.jsonl', more);
+    const part = JSON.parse((await selscan(['report', at('scaled'), '--json'])).out).models[0];
+    expect(part.curves).not.toHaveProperty('weighted');
+    expect(part.aggregate.notes.join()).toMatch(/1 of 13 have none/);
   });
 
   it('takes either chains or a run', async () => {

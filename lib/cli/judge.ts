@@ -1,11 +1,8 @@
 /** `selscan judge`: scores of chains that others have written. */
 
-import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
-import { writeAtomically } from '../checkpoint/atomicFile.ts';
-import { readLedger } from '../reasoning/readLedger.ts';
-import { RUN_FILES, readProblems } from '../reasoning/runFolder.ts';
+import { judgeRun } from '../reward/judgeRun.ts';
 import { loadReward } from '../reward/loadReward.ts';
 import { type ChainScores, scoreChains } from '../reward/scoreChains.ts';
 import { readChains } from './chainLines.ts';
@@ -52,7 +49,7 @@ async function run(flags: Flags, context: Context): Promise<void> {
   if ((flags.chains === undefined) === (flags.run === undefined)) {
     throw new ConfigError('chains: expected either --chains or --run', 'Usage');
   }
-  if (flags.run !== undefined) return judgeRun(flags.run, flags, context);
+  if (flags.run !== undefined) return judgeOne(flags.run, flags, context);
   const prompts = flags.prompts === undefined ? [] : await readPrompts(flags.prompts);
   const lines = await readChains(flags.chains as string, prompts);
   const reward = await loadReward(flags.reward, { signal });
@@ -72,26 +69,11 @@ async function run(flags: Flags, context: Context): Promise<void> {
   terminal.out(`${formatTable([['chain', 'outcome', 'steps'], ...scores.map(row)])}\n`);
 }
 
-/** Writes every line of a run's ledger again, with what the reward model says of it. */
-async function judgeRun(folder: string, flags: Flags, { terminal, signal }: Context) {
-  const { backend, threads, out = join(folder, 'judged.jsonl') } = flags;
-  const problems = new Map((await readProblems(folder)).map(({ id, prompt }) => [id, prompt]));
-  const { lines } = await readLedger(join(folder, RUN_FILES.ledger));
-  const chains = lines.map(({ chain: { problem, text = '', finishReason = 'stop' }, place }) => {
-    const prompt = problems.get(problem);
-    if (typeof prompt === 'string' || Array.isArray(prompt)) return { prompt, text, finishReason };
-    throw new ConfigError(
-      `${place}: expected a problem whose prompt is a text, as reward models read it; judge takes no conversations`,
-      'ChainsFile',
-    );
-  });
+async function judgeOne(folder: string, flags: Flags, { terminal, signal }: Context) {
+  const { backend, threads, out } = flags;
   const reward = await loadReward(flags.reward, { signal });
   const tuning = { backend, signal, ...(threads !== undefined && { threads }) };
-  const scores = await scoreChains(reward, chains, tuning);
-  const judged = lines.map(({ fields }, i) =>
-    JSON.stringify({ ...fields, reward: scores[i].outcome, stepRewards: scores[i].steps }),
-  );
-  await writeAtomically(out, new TextEncoder().encode(`${judged.join('\n')}\n`));
-  if (flags.json) terminal.out(`${JSON.stringify({ out, chains: lines.length })}\n`);
-  else terminal.out(`${out}\n`);
+  const judged = await judgeRun(folder, reward, { ...tuning, ...(out !== undefined && { out }) });
+  if (flags.json) terminal.out(`${JSON.stringify(judged)}\n`);
+  else terminal.out(`${judged.out}\n`);
 }

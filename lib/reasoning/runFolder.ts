@@ -54,6 +54,8 @@ export const RUN_FILES = {
   manifest: 'run.json',
   problems: 'problems.jsonl',
   ledger: 'ledger.jsonl',
+  /** The ledger's lines with what a reward model says of each. */
+  judged: 'judged.jsonl',
 } as const;
 
 /** A run that is open for sampling. */

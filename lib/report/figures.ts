@@ -82,6 +82,9 @@ function againstSeconds(
     notes: [
       'Whole lines: chains at the speed of the best batch. Dashed: what had been answered when the run was that old, ' +
         'its problems taking turns.',
+      ...(models.some(({ curves }) => curves.weighted)
+        ? ['Seconds of judging are not counted.']
+        : []),
       ...notes,
     ],
   });

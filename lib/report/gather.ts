@@ -57,7 +57,30 @@ export async function gather(paths: readonly string[]): Promise<Gathered> {
     ledgers.push(join(path, RUN_FILES.ledger));
   }
   const { chains, torn } = await readLedger(ledgers);
-  return { chains, models, manifests, questions, torn };
+  return { chains: await withRewards(chains, paths), models, manifests, questions, torn };
+}
+
+/** Chains with what `judge --run` has written of them, where they have no rewards of their own. */
+async function withRewards(
+  chains: readonly LedgerChain[],
+  paths: readonly string[],
+): Promise<readonly LedgerChain[]> {
+  const isThere = (path: string) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  const files = paths.map((path) => join(path, RUN_FILES.judged));
+  const judged: string[] = [];
+  for (const file of files) if (await isThere(file)) judged.push(file);
+  if (judged.length === 0) return chains;
+  const rewards = new Map(
+    (await readLedger(judged)).chains.map((chain) => {
+      const { reward, stepRewards } = chain;
+      return [keyOf(chain), { reward, ...(stepRewards && { stepRewards }) }];
+    }),
+  );
+  return chains.map((chain) => ({ ...rewards.get(keyOf(chain)), ...chain }));
 }
 
 /** Chains cut down to the same problems for all models: those of which each has at least one. */
