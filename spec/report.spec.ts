@@ -133,13 +133,30 @@ describe('a crossing', () => {
   });
 
   it('is told in words, also where there is none', () => {
-    const common = { model: 's', reference: 't', policy: 'majority', within: 8 } as const;
+    const best = { value: 0.7, samples: 64 };
+    const common = { model: 's', reference: 't', policy: 'majority', within: 8, best } as const;
     expect(crossingText({ ...common, lead: -0.034 })).toBe(
       'majority vote: no crossover within 8 s a problem: s is at −3.4 points of t there.',
+    );
+    expect(crossingText({ ...common, lead: -0.1, best: { ...best, matchedBy: 2 } })).toBe(
+      'majority vote: no crossover within 8 s a problem: s is at −10.0 points of t there. Its most, 70.0 % of 64, t has of 2.',
     );
     expect(crossingText({ ...common, lead: 0.1, seconds: 2.52 })).toBe(
       'majority vote: s is ahead of t from 2.5 s a problem on, at 8 s by +10.0 points.',
     );
+  });
+
+  it('says which chains of the other are as good as the most of it', () => {
+    const student = curves('student', [
+      [1, 0.5],
+      [2, 0.72],
+      [8, 0.71],
+    ]);
+    const found = crossingOf(student, teacher, 'coverage');
+    expect(found?.best).toEqual({ value: 0.72, samples: 2, matchedBy: 4 });
+    expect(crossingOf(curves('best', [[1, 0.9]]), teacher, 'coverage')?.best).toEqual({
+      ...{ value: 0.9, samples: 1 },
+    });
   });
 
   it('needs times', () => {

@@ -148,6 +148,8 @@ export interface Crossing {
   readonly within: number;
   /** How far it is ahead there, in shares of the problems; negative: behind. */
   readonly lead: number;
+  /** The highest point of its curve, whatever that took, and the fewest drawn chains with which the reference is there too. */
+  readonly best: { readonly value: number; readonly samples: number; readonly matchedBy?: number };
 }
 
 /**
@@ -167,7 +169,15 @@ export function crossingOf(
     .map(({ seconds }) => seconds)
     .filter((seconds) => seconds <= within)
     .sort((a, b) => a - b);
-  const common = { model: model.name, reference: reference.name, policy, within };
+  const best = own.reduce((high, point) => (point.value > high.value ? point : high));
+  const matched = other.find(({ value }) => value >= best.value);
+  const common = {
+    ...{ model: model.name, reference: reference.name, policy, within },
+    best: {
+      ...{ value: best.value, samples: best.samples },
+      ...(matched && { matchedBy: matched.samples }),
+    },
+  };
   const lead = leadAt(within);
   if (!(lead > 0)) return { ...common, lead };
   const behind = moments.findLastIndex((seconds) => leadAt(seconds) <= 0);

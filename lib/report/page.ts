@@ -143,11 +143,19 @@ export function crossingText({
   seconds,
   within,
   lead,
+  best,
 }: Crossing): string {
   const what = DRAWN.find((one) => one.policy === policy)?.name.replace(/:.*/, '') ?? policy;
   const points = `${lead < 0 ? '−' : '+'}${Math.abs(100 * lead).toFixed(1)} points`;
   if (seconds === undefined) {
-    return `${what}: no crossover within ${secondsText(within)} a problem: ${model} is at ${points} of ${reference} there.`;
+    const { value, samples, matchedBy } = best;
+    const reached =
+      matchedBy &&
+      ` Its most, ${shareText(value)} of ${samples}, ${reference} has of ${matchedBy}.`;
+    return (
+      `${what}: no crossover within ${secondsText(within)} a problem: ${model} is at ${points} of ${reference} there.` +
+      `${reached ?? ''}`
+    );
   }
   const since =
     seconds === 0 ? 'from its first chain on' : `from ${secondsText(seconds)} a problem on`;
