@@ -100,6 +100,19 @@ describe.each(STUDENT_KINDS)('a student of kind %s', (kind) => {
     }
   });
 
+  it('that passes on differs from one of attention in the convolution alone, which is the identity', () => {
+    const teacher = teacherOf(SIZES);
+    const [learned, passing] = [init(teacher), init(teacher, { variant: 'passing' })];
+    for (const [name, { data, shape }] of passing.weights) {
+      const other = named(learned.weights, name).data;
+      if (/conv(Weight|Bias)/.test(name)) {
+        const dConv = shape[1] ?? Number.NaN;
+        const want = Array.from(data, (_, i) => Number(i % dConv === dConv - 1));
+        expect(Array.from(data), name).toEqual(want);
+      } else expect(String(bitsOf(data)) === String(bitsOf(other)), name).toBe(true);
+    }
+  });
+
   it('at random differs from one of attention in x, B, C and the output projection alone', () => {
     const teacher = teacherOf(SIZES);
     const [learned, random] = [init(teacher), init(teacher, { variant: 'random' })];

@@ -16,7 +16,7 @@ const COMPARISONS = [
   },
   {
     ...{ file: 'initialisation', title: 'Mixers from attention, or drawn by chance' },
-    runs: ['kept-25', 'hybrid-random', 'pure-forward', 'pure-random'],
+    runs: ['kept-25', 'hybrid-passing', 'hybrid-random', 'pure-forward', 'pure-random'],
   },
   {
     ...{ file: 'stages', title: "MOHAWK's stages, at equal tokens" },

@@ -1,5 +1,6 @@
 /** What shows that distillation is what helps: students made with and without each part of it, at equal tokens. */
 
+import type { Variant } from '../../lib/distil/initFromAttention.ts';
 import type { Accuracy } from '../../lib/train/evaluate.ts';
 import type { DistilRecipe, StageRecipe } from '../../lib/train/recipe.ts';
 
@@ -26,10 +27,10 @@ const hidden = (steps: number): StageRecipe => ({
   ...{ stage: 'hidden', steps, learningRate: 0.002 },
 });
 
-const hybrid = (keptAttention: number[], more: { variant?: 'random' } = {}) => ({
+const hybrid = (keptAttention: number[], more: { variant?: Variant } = {}) => ({
   ...{ kind: 'mambaInLlama2' as const, keptAttention, stages: [forward(STEPS)], ...more },
 });
-const pure = (stages: StageRecipe[], more: { variant?: 'random' } = {}) => ({
+const pure = (stages: StageRecipe[], more: { variant?: Variant } = {}) => ({
   ...{ kind: 'llamba' as const, stages, ...more },
 });
 
@@ -40,6 +41,10 @@ export const RUNS: readonly EvidenceRun[] = [
   {
     ...{ name: 'hybrid-random', title: '25 % attention, the rest drawn by chance' },
     recipe: hybrid([3], { variant: 'random' }),
+  },
+  {
+    ...{ name: 'hybrid-passing', title: '25 % attention, convolutions that pass on' },
+    recipe: hybrid([3], { variant: 'passing' }),
   },
   { name: 'pure-forward', title: 'logits only', recipe: pure([forward(STEPS)]) },
   {

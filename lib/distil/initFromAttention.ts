@@ -22,14 +22,20 @@ export interface ModelWithWeights {
   readonly weights: ReadonlyMap<string, Tensor>;
 }
 
+/** Where x, B, C and the output projection of converted layers come from, and what the convolution does with them. */
+export const VARIANTS = ['attention', 'passing', 'random'] as const;
+export type Variant = (typeof VARIANTS)[number];
+
 export interface InitOptions extends StudentOptions {
   /** Of the new parameters, a whole number in [0, 2⁵³). */
   readonly seed: number;
   /**
-   * `attention` takes x, B, C and the output projection from the teacher. `random` draws them as a new layer's,
-   * for comparison; everything else is the same, to the bit. Default `attention`.
+   * `attention` takes x, B, C and the output projection from the teacher, as published. `passing` does too, and every
+   * convolution begins by passing on the current token, as Llamba's does; MambaInLlama's are drawn, and mix what was
+   * taken. `random` draws all, for comparison; what is drawn in several variants is the same, to the bit. Default
+   * `attention`.
    */
-  readonly variant?: 'attention' | 'random';
+  readonly variant?: Variant;
 }
 
 /**
@@ -69,8 +75,10 @@ export function convertFurther(
   options: InitOptions,
 ): { config: ModelConfig; weights: Map<string, Tensor> } {
   const { seed, variant = 'attention' } = options;
-  if (variant !== 'attention' && variant !== 'random') {
-    throw new ConfigError(`student: variant: expected attention or random, got ${variant}`);
+  if (!VARIANTS.includes(variant)) {
+    throw new ConfigError(
+      `student: variant: expected one of ${VARIANTS.join(', ')}, got ${variant}`,
+    );
   }
   const config = studentConfig(teacher.config, options);
   createModel(model.config, model.weights);
@@ -84,7 +92,8 @@ export function convertFurther(
     const learned = isDrawn
       ? undefined
       : projectionsOf(attention, inProj, weightOf(`layers.${i}.mixer.outProj`));
-    return mixerWeights(mixer as StudentMixer, config.dModel, learned, values);
+    const drawn = mixerWeights(mixer as StudentMixer, config.dModel, learned, values);
+    return variant === 'passing' ? { ...drawn, ...passing(drawn, values) } : drawn;
   });
   const weights = new Map<string, Tensor>();
   for (const name of weightShapes(config).keys()) {
@@ -217,6 +226,15 @@ function llambaWeights(
     zBias: values.constant(OPEN_GATE, dInner),
     D: values.constant(1, nHeads),
     outProj: learned?.outProj ?? values.layer('outProj', dModel, dInner),
+  };
+}
+
+/** A convolution that passes on the current token, in place of the mixer's. */
+function passing({ convWeight: { shape } }: Weights, values: InitialValues): Weights {
+  const [channels, dConv] = shape;
+  return {
+    convWeight: values.identityConv(channels, dConv),
+    convBias: values.constant(0, channels),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Recipes: everything that makes a run, in one JSON object of a few lines. */
 
 import { ConfigError } from '../../reference/errors.ts';
+import type { Variant } from '../distil/initFromAttention.ts';
 import type { StageName } from '../distil/stages.ts';
 import type { StudentKind } from '../distil/studentConfig.ts';
 import type { OptimiserOptions } from './optimiser.ts';
@@ -50,7 +51,7 @@ export type DistilRecipe = Recipe & {
   readonly data?: string;
   readonly kind: StudentKind;
   readonly keptAttention?: readonly number[];
-  readonly variant?: 'attention' | 'random';
+  readonly variant?: Variant;
   readonly stages: readonly StageRecipe[];
 };
 
