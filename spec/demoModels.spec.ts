@@ -16,6 +16,7 @@ const [A, M, P] = ['attention', 'mambaInLlama2', 'discreteMamba2'];
 /** Layers of each, and how many problems are solved here. */
 const REASONERS = {
   'base-teacher': { mixers: [A, A, A, A], problems: 100 },
+  'base-verifier': { mixers: [A, A, A, A], problems: 100 },
   'base-hybrid': { mixers: [M, M, M, A], problems: 100 },
   'base-pure': { mixers: [P, P, P, P], problems: 100 },
   'long-teacher': { mixers: [A, A, A, A], problems: 24 },

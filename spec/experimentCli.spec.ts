@@ -32,6 +32,10 @@ it('samples from all models in both settings, and ends with tables and pages', a
     expect(readFileSync(page, 'utf8')).toContain('Solved, by seconds per problem');
   }
   expect(said).toMatch(/(no crossover within|is ahead of)/);
+  expect(err).toMatch(/base-verifier: judged 12 chains in [\d.]+ s\n/);
+  expect(said).toMatch(
+    /one chain +coverage +sound chain +majority vote +reward-weighted vote +best by reward\nbase-teacher/,
+  );
 }, 120_000);
 
 it('does nothing again that is there already', async () => {
@@ -39,6 +43,7 @@ it('does nothing again that is there already', async () => {
   const { code, err } = await selscan(command);
   expect(code).toBe(0);
   expect(err).toMatch(/long-pure: loading; 4 chains are there already/);
+  expect(err).not.toContain('judg');
   expect(readFileSync(join(out, 'long/ledger.jsonl'), 'utf8')).toBe(ledger);
 }, 120_000);
 

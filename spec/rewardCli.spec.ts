@@ -191,24 +191,19 @@ describe('selscan judge', () => {
     expect((await judge(chains, '--backend', 'reference')).out).toBe(shown.out);
   });
 
-  it.each([
-    [
-      'a model that writes',
-      teacher,
-      '# 1',
-      /^error UnsupportedModel: .*expected a reward model, Llama/,
-    ],
-    [
-      'a line that is none',
-      at('reward'),
-      '"',
-      /^error ChainsFile: .*line 1: expected a JSON object/,
-    ],
-  ])('refuses %s in one line', async (name, model, text, message) => {
-    const chains = write(`${name}.jsonl`, `{"prompt":"1","text":"${text}"}`);
-    const refused = await selscan(['judge', '--reward', model, '--chains', chains]);
+  it('takes a model that writes as well', async () => {
+    const chains = write('writes.jsonl', '{"prompt":"[MAX 1 2 ]","text":"MAX 1 2 = 2 ; # 2"}');
+    const { out } = await selscan(['judge', '--reward', teacher, '--chains', chains, '--json']);
+    const [{ outcome, steps }] = linesOf(out);
+    expect(steps).toEqual([expect.any(Number), outcome]);
+    expect(steps[0]).toBeGreaterThan(outcome);
+    expect(outcome).toBeGreaterThan(0);
+  });
+
+  it('refuses a line that is none in one line', async () => {
+    const refused = await judge(write('none.jsonl', '{"prompt":"1","text":"""}'));
     expect(refused).toMatchObject({ code: 2, out: '' });
-    expect(refused.err).toMatch(message);
+    expect(refused.err).toMatch(/^error ChainsFile: .*line 1: expected a JSON object/);
     expect(refused.err.split('\n')).toHaveLength(2);
   });
 });

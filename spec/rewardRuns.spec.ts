@@ -132,7 +132,7 @@ describe('training', () => {
   });
 
   it('sees every chain once before any comes again', () => {
-    const label = { labels: [1], stepEnds: [], isEnded: true };
+    const label = { labels: [1], begin: 0, stepEnds: [], isEnded: true };
     const chains = Array.from({ length: 16 }, (_, i) => ({ ...label, tokens: [i] }));
     const batch = rewardBatches(chains, { batch: 2, seqlen: 8, seed: 1 });
     const seenIn = (from: number) =>

@@ -6,12 +6,15 @@ import { ConfigError } from '../../reference/errors.ts';
 import { bundled } from '../bundled.ts';
 import { problemsFromTasks } from '../reasoning/problems.ts';
 import { type ScaleModel, scale } from '../reasoning/scale.ts';
-import { gather } from '../report/gather.ts';
+import { type Gathered, gather } from '../report/gather.ts';
 import { writeReport } from '../report/writeReport.ts';
+import { judgeRun } from '../reward/judgeRun.ts';
+import { loadJudge } from '../reward/loadReward.ts';
 import type { Context } from './context.ts';
 import { parseInteger, parseNumber } from './options.ts';
 import { tellReport } from './report.ts';
 import { tellProgress } from './scale.ts';
+import { formatCount } from './terminal.ts';
 
 interface Flags {
   out: string;
@@ -29,6 +32,8 @@ interface Setting {
   readonly models: readonly string[];
   readonly tasks: readonly string[];
   readonly maxTokens: number;
+  /** The model that judges the chains. */
+  readonly verifier?: string;
   /** Usual seconds of each model, and number of problems: long chains need more of the one, and leave room for fewer. */
   readonly seconds: number;
   readonly problems: number;
@@ -42,6 +47,7 @@ const SETTINGS: readonly Setting[] = [
     title: 'Chains of 20 to 120 tokens: ListOps and word problems',
     models: ['base-teacher', 'base-hybrid', 'base-pure'],
     tasks: ['listops-cot:base', 'word-problems:small'],
+    verifier: 'base-verifier',
     maxTokens: 160,
     seconds: 8,
     problems: 40,
@@ -91,7 +97,8 @@ async function run(flags: Flags, context: Context): Promise<void> {
   terminal.out(
     'Distilled students answer worse with one chain, and may write more chains in the same time.\n' +
       'Who solves more, by when? Each model samples for the same seconds. Most answers are one digit, so that\n' +
-      'guessing covers them as well, with k chains 1 - 0.9^k of the problems; votes are not so easily won.\n',
+      'guessing covers them as well, with k chains 1 - 0.9^k of the problems; a sound chain, right in every step,\n' +
+      'is not guessed, nor is a vote.\n',
   );
   for (const setting of SETTINGS) {
     if (signal.aborted) return;
@@ -107,12 +114,33 @@ async function run(flags: Flags, context: Context): Promise<void> {
       onProgress: tellProgress(context),
     });
     if (signal.aborted) return;
-    const made = await writeReport(await gather([folder]), { out: join(folder, 'report'), title });
+    const made = await writeReport(await gatherJudged(folder, setting, context), {
+      out: join(folder, 'report'),
+      title,
+    });
     tellReport(made, terminal);
   }
   terminal.err(
     `What is sampled stays in ${out}; to sample afresh, delete it or give another --out.\n`,
   );
+}
+
+/** The chains of a run, with rewards if there is a verifier; what it has judged is not judged again. */
+async function gatherJudged(
+  folder: string,
+  { verifier }: Setting,
+  { terminal, signal }: Context,
+): Promise<Gathered> {
+  const gathered = await gather([folder]);
+  if (verifier === undefined || gathered.chains.every(({ reward }) => reward !== undefined)) {
+    return gathered;
+  }
+  const count = formatCount(gathered.chains.length);
+  terminal.err(`${verifier}: judging ${count} chains\n`);
+  const judge = await loadJudge(bundledModel(verifier).path, { signal });
+  const { seconds } = await judgeRun(folder, judge, { signal });
+  terminal.err(`${verifier}: judged ${count} chains in ${seconds.toFixed(1)} s\n`);
+  return gather([folder]);
 }
 
 const bundledModel = (name: string): ScaleModel => ({

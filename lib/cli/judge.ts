@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../reference/errors.ts';
 import { judgeRun } from '../reward/judgeRun.ts';
-import { loadReward } from '../reward/loadReward.ts';
+import { loadJudge } from '../reward/loadReward.ts';
 import { type ChainScores, scoreChains } from '../reward/scoreChains.ts';
 import { readChains } from './chainLines.ts';
 import type { Context } from './context.ts';
@@ -25,8 +25,13 @@ interface Flags {
 export function addJudge(program: Command, context: Context): void {
   program
     .command('judge')
-    .description('score chains with a reward model: at the end, and at the end of each step')
-    .requiredOption('--reward <dir>', 'folder of the reward model')
+    .description(
+      'score chains, at the end and at the end of each step, with a reward model or any other',
+    )
+    .requiredOption(
+      '--reward <dir>',
+      'folder of a reward model, or of a model that writes: its scores are how probably it would',
+    )
     .option(
       '--chains <file>',
       'lines {"prompt": text or ids, "text": …} or {"prompt", "tokens": [ids]}, as generate --json prints them',
@@ -52,9 +57,9 @@ async function run(flags: Flags, context: Context): Promise<void> {
   if (flags.run !== undefined) return judgeOne(flags.run, flags, context);
   const prompts = flags.prompts === undefined ? [] : await readPrompts(flags.prompts);
   const lines = await readChains(flags.chains as string, prompts);
-  const reward = await loadReward(flags.reward, { signal });
+  const judge = await loadJudge(flags.reward, { signal });
   const tuning = { backend, signal, ...(threads !== undefined && { threads }) };
-  const scores = await scoreChains(reward, lines, tuning);
+  const scores = await scoreChains(judge, lines, tuning);
   if (flags.json) {
     scores.forEach((score, chain) => {
       terminal.out(`${JSON.stringify({ chain, ...lines[chain].place, ...score })}\n`);
@@ -71,9 +76,9 @@ async function run(flags: Flags, context: Context): Promise<void> {
 
 async function judgeOne(folder: string, flags: Flags, { terminal, signal }: Context) {
   const { backend, threads, out } = flags;
-  const reward = await loadReward(flags.reward, { signal });
+  const judge = await loadJudge(flags.reward, { signal });
   const tuning = { backend, signal, ...(threads !== undefined && { threads }) };
-  const judged = await judgeRun(folder, reward, { ...tuning, ...(out !== undefined && { out }) });
+  const judged = await judgeRun(folder, judge, { ...tuning, ...(out !== undefined && { out }) });
   if (flags.json) terminal.out(`${JSON.stringify(judged)}\n`);
   else terminal.out(`${judged.out}\n`);
 }

@@ -10,7 +10,7 @@ export { type ChainTokens, type ChainToScore, chainTokens, type EndTokens } from
 export { type DrawnProblem, type DrawOptions, drawChains } from './drawChains.ts';
 export { evaluateReward, type RewardAccuracy } from './evaluate.ts';
 export { type LabelledChain, labelChain } from './labels.ts';
-export { loadReward, type Reward } from './loadReward.ts';
+export { type Judge, loadJudge, loadReward, type Reward } from './loadReward.ts';
 export { type Separation, separationOf } from './measures.ts';
 export { type ChainScores, type ScoreChainsOptions, scoreChains } from './scoreChains.ts';
 export { labelDrawn, TASK_REWARD, type TrainRewardOptions, trainReward } from './train.ts';

@@ -1,11 +1,11 @@
-/** What a reward model says of the chains of a run. Node only. */
+/** What a judge says of the chains of a run. Node only. */
 
 import { join } from 'node:path';
 import { ConfigError } from '../../reference/errors.ts';
 import { writeAtomically } from '../checkpoint/atomicFile.ts';
 import { readLedger } from '../reasoning/readLedger.ts';
 import { RUN_FILES, readProblems } from '../reasoning/runFolder.ts';
-import type { Reward } from './loadReward.ts';
+import type { Judge } from './loadReward.ts';
 import { type ScoreChainsOptions, scoreChains } from './scoreChains.ts';
 
 export interface JudgeRunOptions extends ScoreChainsOptions {
@@ -26,7 +26,7 @@ export interface JudgedRun {
  */
 export async function judgeRun(
   folder: string,
-  reward: Reward,
+  judge: Judge,
   { out = join(folder, RUN_FILES.judged), ...scoring }: JudgeRunOptions = {},
 ): Promise<JudgedRun> {
   const problems = new Map((await readProblems(folder)).map(({ id, prompt }) => [id, prompt]));
@@ -40,7 +40,7 @@ export async function judgeRun(
     );
   });
   const begin = performance.now();
-  const scores = await scoreChains(reward, chains, scoring);
+  const scores = await scoreChains(judge, chains, scoring);
   const seconds = (performance.now() - begin) / 1e3;
   const judged = lines.map(({ fields }, i) =>
     JSON.stringify({ ...fields, reward: scores[i].outcome, stepRewards: scores[i].steps }),

@@ -2,7 +2,9 @@
 
 import type { TrainingDevice } from '../../backends/training.ts';
 import { sigmoid } from '../../reference/activations.ts';
+import type { ModelConfig } from '../../reference/config.ts';
 import { SelscanError } from '../../reference/errors.ts';
+import type { Tensor } from '../../reference/tensor.ts';
 import { DEFAULT_BACKEND } from '../backend.ts';
 import { roundedUp } from '../train/batches.ts';
 import { openTraining } from '../train/device.ts';
@@ -11,9 +13,10 @@ import { ParameterSet } from '../train/optimiser.ts';
 import { Tape } from '../train/tape.ts';
 import { type ChainTokens, type ChainToScore, encodeChain } from './chains.ts';
 import { withOneRow, withOwnHead } from './head.ts';
-import type { Reward } from './loadReward.ts';
+import { likelihoods, notFinite } from './likelihoods.ts';
+import { isReward, type Judge } from './loadReward.ts';
 
-/** What a reward model says of a chain. Probabilities, from 0 to 1. */
+/** What a judge says of a chain. Probabilities, from 0 to 1. */
 export interface ChainScores {
   /** That the answer is right. 0 for a chain that was cut off before its end: it has no answer. */
   readonly outcome: number;
@@ -37,22 +40,24 @@ export interface ScoreChainsOptions {
 /**
  * Scores chains, in batches of alike length. A chain's scores hang on that chain alone: neither what is scored beside
  * it nor the order changes a bit of them.
+ * @param judge of loadJudge. A model that writes scores what it reads by how probably it would have written the same,
+ *   token by token up to there: of chains of which only one is right, as the tasks' are, how sure it is of each.
  * @returns scores in the order of the chains.
  * @throws ConfigError naming the chain that the model cannot read; SelscanError with code Aborted when the signal fires,
  *   NonFiniteScore where the weights are broken.
  */
 export async function scoreChains(
-  reward: Reward,
+  judge: Judge,
   chains: readonly ChainToScore[],
   options: ScoreChainsOptions = {},
 ): Promise<ChainScores[]> {
-  const encoded = chains.map((chain, i) => encodeChain(reward, chain, i));
-  return scoreTokens(reward, encoded, options);
+  const encoded = chains.map((chain, i) => encodeChain(judge, chain, i));
+  return scoreTokens(judge, encoded, options);
 }
 
 /** {@link scoreChains} of chains that are tokens already. */
 export async function scoreTokens(
-  reward: Reward,
+  judge: Judge,
   chains: readonly ChainTokens[],
   { backend = DEFAULT_BACKEND, threads, batchTokens = 8192, signal }: ScoreChainsOptions = {},
 ): Promise<ChainScores[]> {
@@ -60,23 +65,24 @@ export async function scoreTokens(
     typeof backend === 'object'
       ? backend
       : await openTraining(backend, threads === undefined ? {} : { threads });
-  const parameters = new ParameterSet(device, withOneRow(reward.weights), () => false);
+  const { config, weights, scoresOf, width } = headOf(judge);
+  const parameters = new ParameterSet(device, weights, () => false);
   const scores = new Array<ChainScores>(chains.length);
+  const most = Math.min(batchTokens, Math.floor(MOST_LOGITS / width));
   try {
-    for (const rows of batches(chains, batchTokens)) {
+    for (const rows of batches(chains, most)) {
       if (signal?.aborted) throw new SelscanError('Aborted', 'scoreChains: aborted by its signal');
       const seqlen = roundedUp(Math.max(...rows.map((i) => chains[i].tokens.length)));
       const tokens = new Int32Array(rows.length * seqlen);
       rows.forEach((i, row) => {
         tokens.set(chains[i].tokens, row * seqlen);
       });
-      const own = { tape: new Tape(device), config: withOwnHead(reward.config) };
-      const logits = modelOnTape({ ...own, parameters: parameters.variables(), tokens, seqlen });
-      const numbers = device.read(logits.value);
+      const own = { tape: new Tape(device), config, parameters: parameters.variables() };
+      const numbers = device.read(modelOnTape({ ...own, tokens, seqlen }).value);
       device.reset();
       rows.forEach((i, row) => {
-        const from = row * seqlen;
-        scores[i] = scoresOf(chains[i], numbers.subarray(from, from + seqlen), i);
+        const from = row * seqlen * width;
+        scores[i] = scoresOf(chains[i], numbers.subarray(from, from + seqlen * width), i);
       });
       // lets timers and signals through
       await new Promise((resolve) => setTimeout(resolve));
@@ -87,6 +93,33 @@ export async function scoreTokens(
     if (device !== backend) await device.close();
   }
   return scores;
+}
+
+/** Logits of a batch, at most: 128 MB. */
+const MOST_LOGITS = 2 ** 25;
+
+/** What makes scores of the logits of a chain: `width` of them at each of its places. */
+type ScoresOf = (
+  chain: ChainTokens,
+  logits: Float64Array | Float32Array,
+  index: number,
+) => ChainScores;
+
+function headOf(judge: Judge): {
+  config: ModelConfig;
+  weights: ReadonlyMap<string, Tensor>;
+  width: number;
+  scoresOf: ScoresOf;
+} {
+  const { config, weights } = judge;
+  if (isReward(judge)) {
+    const own = { config: withOwnHead(config), weights: withOneRow(weights) };
+    return { ...own, width: 1, scoresOf: scoresOfHead };
+  }
+  const { vocabSize, vocabRows } = config;
+  const scoresOf: ScoresOf = (chain, logits, index) =>
+    likelihoods(chain, { logits, vocabSize, vocabRows }, index);
+  return { config, weights, width: vocabRows, scoresOf };
 }
 
 /** Indices of chains, in batches of alike length. */
@@ -106,7 +139,7 @@ function* batches(
   if (rows.length > 0) yield rows;
 }
 
-function scoresOf(
+function scoresOfHead(
   { tokens, stepEnds, isEnded }: ChainTokens,
   logits: Float64Array | Float32Array,
   index: number,
@@ -114,10 +147,7 @@ function scoresOf(
   const at = (place: number) => {
     const logit = logits[place];
     if (Number.isFinite(logit)) return sigmoid(logit, (x) => x);
-    throw new SelscanError(
-      'NonFiniteScore',
-      `scoreChains: expected a finite score at token ${place} of chain ${index}, got ${logit}; the weights are broken`,
-    );
+    throw notFinite(place, index, logit);
   };
   const outcome = isEnded ? at(tokens.length - 1) : 0;
   return { outcome, steps: [...stepEnds.map(at), outcome] };
