@@ -18,13 +18,13 @@ export interface GgufModel {
 /** Where nothing limits the context: what the Mamba checkpoints among GGUF files say. */
 const ENDLESS = 2 ** 20;
 /** llama.cpp's numbers for a whole file. */
-const FILE_TYPES: Record<GgufDtype, number> = { F32: 0, Q8_0: 7 };
+const FILE_TYPES: Record<GgufDtype, number> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, BF16: 32 };
 /** llama.cpp's number for an ordinary token. */
 const NORMAL_TOKEN = 1;
 
 /**
  * Everything of a model's GGUF file. The vocabulary is made up: `<t0>`, `<t1>`, …: tokens go in and out as ids.
- * @param dtype of the matrices; Q8_0 is not for those with rows of no multiple of 32, nor for convolutions.
+ * @param dtype of the matrices; blocks are not for those with rows of no multiple of 32, nothing but F32 for convolutions.
  * @throws UnsupportedError with code UnsupportedModel for what llama.cpp cannot compute the same way.
  */
 export function ggufModel(source: WeightSource, dtype: GgufDtype, name = 'selscan'): GgufModel {

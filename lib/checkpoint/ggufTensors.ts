@@ -9,7 +9,7 @@ import type {
 } from '../../reference/config.ts';
 import { weightShapes } from '../../reference/model.ts';
 import type { Tensor, Vector } from '../../reference/tensor.ts';
-import { fitsQ8, type GgufDtype, type GgufTensor } from './gguf.ts';
+import { fitsBlocks, type GgufDtype, type GgufTensor } from './gguf.ts';
 
 /** Weights by the names of weightShapes, made or found when asked for. */
 export interface WeightSource {
@@ -49,7 +49,7 @@ export function ggufTensors(source: WeightSource, dtype: GgufDtype): GgufTensor[
     return {
       name,
       shape: to,
-      dtype: dtype === 'Q8_0' && isMatrix && fitsQ8(to) ? 'Q8_0' : 'F32',
+      dtype: isMatrix && fitsBlocks(dtype, to) ? dtype : 'F32',
       data: () => {
         const { data } = source.weight(weight);
         return make ? make(data) : data;

@@ -6,8 +6,21 @@ import { CheckpointError } from './errors.ts';
 import type { ByteSource } from './files.ts';
 import { readHeader, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
 
+/** A file of tensors, of whatever format: what a checkpoint's loader asks it for. */
+export interface TensorReader {
+  readonly name: string;
+  readonly header: { readonly tensors: ReadonlyMap<string, TensorEntry> };
+  /** @throws CheckpointError with code MissingTensor. */
+  entry(name: string): TensorEntry;
+  /** One tensor's bytes in its entry's dtype. */
+  bytes(name: string): Promise<Uint8Array>;
+  /** One tensor's numbers. @throws CheckpointError with code MissingTensor or Dtype. */
+  floats(name: string): Promise<Tensor>;
+  close(): Promise<void>;
+}
+
 /** An open file: its header is known, its tensors are read when asked for. */
-export class TensorFile {
+export class TensorFile implements TensorReader {
   readonly name: string;
   readonly header: SafetensorsHeader;
   readonly #source: ByteSource;
