@@ -1,14 +1,14 @@
 /** A GGUF file open for reading, tensor by tensor. */
 
 import type { Tensor } from '../../reference/tensor.ts';
-import { decodeFloats, isFloatDtype } from './dtypes.ts';
+import { decodeFloats, decodeIntegers, isFloatDtype } from './dtypes.ts';
 import { CheckpointError } from './errors.ts';
 import type { ByteSource } from './files.ts';
 import { type GgufHeader, readGgufHeader } from './ggufHeader.ts';
 import { decodeQ4 } from './q4.ts';
 import { decodeQ8 } from './q8.ts';
 import type { TensorEntry } from './safetensors.ts';
-import type { TensorReader } from './tensorFile.ts';
+import type { IntegerTensor, TensorReader } from './tensorFile.ts';
 
 /** An open file: its header is known, its tensors are read when asked for. Names and shapes are the file's own. */
 export class GgufFile implements TensorReader {
@@ -60,6 +60,11 @@ export class GgufFile implements TensorReader {
     const { dtype, shape } = this.entry(name);
     expectDecoded(this.name, name, dtype);
     return { data: decodeGgml(await this.bytes(name), dtype), shape };
+  }
+
+  async integers(name: string): Promise<IntegerTensor> {
+    const { dtype, shape } = this.entry(name);
+    return { data: decodeIntegers(await this.bytes(name), dtype), shape };
   }
 }
 

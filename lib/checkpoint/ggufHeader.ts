@@ -18,8 +18,6 @@ export interface GgufHeader {
 }
 
 const MAGIC = 'GGUF';
-/** Magic, version and two counts. */
-const PREAMBLE_BYTES = 24;
 const VERSIONS = [2, 3];
 /** What is read of a file at first: a header without a vocabulary. */
 const FIRST_BYTES = 2 ** 16;
@@ -27,9 +25,6 @@ const FIRST_BYTES = 2 ** 16;
 const MAX_HEADER_BYTES = 25_000_000;
 const MAX_KEYS = 2 ** 16;
 const MAX_TENSORS = 2 ** 16;
-/** A key with its length, type and at least one byte of value; a tensor without a name. */
-const LEAST_KEY_BYTES = 8 + 1 + 4 + 1;
-const LEAST_TENSOR_BYTES = 8 + 4 + 4 + 8;
 const MAX_KEY_LENGTH = 2 ** 16 - 1;
 const MAX_NAME_LENGTH = 64;
 const MAX_DIMENSIONS = 4;
@@ -79,10 +74,9 @@ export function parseGgufHeader(
 function parse(cursor: GgufCursor): GgufHeader {
   const fileSize = cursor.left;
   const version = readVersion(cursor);
-  const most = (least: number, limit: number) =>
-    Math.min(limit, Math.floor((fileSize - PREAMBLE_BYTES) / least));
-  const nTensors = cursor.count('tensors', most(LEAST_TENSOR_BYTES, MAX_TENSORS));
-  const nKeys = cursor.count('keys', most(LEAST_KEY_BYTES, MAX_KEYS));
+  // what there are so many of is made one by one, and only of bytes that the file has
+  const nTensors = cursor.count('tensors', MAX_TENSORS);
+  const nKeys = cursor.count('keys', MAX_KEYS);
 
   const metadata = new Map<string, GgufField>();
   for (let i = 0; i < nKeys; i++) {

@@ -10,6 +10,7 @@ const refuse = async (path: string): Promise<never> => {
 
 export const filesFromFolder = refuse;
 export const filesFromPath = refuse;
+export const filesFromModel = refuse;
 export const openRegular = refuse;
 export const writeFolder = refuse;
 export const flushFolder = refuse;
