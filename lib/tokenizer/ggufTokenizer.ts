@@ -6,6 +6,7 @@ import { TOKEN_TYPES } from '../checkpoint/ggufMetadata.ts';
 import { type Json, JsonInteger, type JsonObject } from '../checkpoint/json.ts';
 import { type ChatTemplate, chatTemplateOf } from './chatTemplate.ts';
 import { type GgufVocabulary, vocabularyOf } from './ggufVocabulary.ts';
+import { preTokenizerOf, takesWholeWords } from './preTokenizers.ts';
 import { mergesByScore } from './spmMerges.ts';
 import { type Tokenizer, tokenizerFrom } from './tokenizer.ts';
 
@@ -19,42 +20,7 @@ export interface GgufText {
 
 const object = (entries: Record<string, Json>): JsonObject => new Map(Object.entries(entries));
 const integer = (value: number) => new JsonInteger(BigInt(value));
-const regex = (source: string) => object({ Regex: source });
 
-const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
-/** Words with the space or the sign before them, numbers of so many digits, signs, line ends, spaces. */
-const words = (digits: string) =>
-  `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*` +
-  '|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
-const byteLevel = (usesRegex: boolean) =>
-  object({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: usesRegex });
-const sequence = (...steps: Json[]) => object({ type: 'Sequence', pretokenizers: steps });
-const split = (source: string) =>
-  object({ type: 'Split', pattern: regex(source), behavior: 'Isolated', invert: false });
-
-const GPT2 = () => byteLevel(true);
-const DIGIT_BY_DIGIT = () =>
-  sequence(object({ type: 'Digits', individual_digits: true }), byteLevel(true));
-const LLAMA3 = () => sequence(split(words('\\p{N}{1,3}')), byteLevel(false));
-const QWEN2 = () => sequence(split(words('\\p{N}')), byteLevel(false));
-
-/** How the pre-tokenizers that llama.cpp names cut a text into words. */
-const PRE_TOKENIZERS: ReadonlyMap<string, () => Json> = new Map([
-  ...(
-    ['gpt-2', 'phi-2', 'mpt', 'olmo', 'jais', 'trillion', 'granite-docling', 'exaone4'] as const
-  ).map((name) => [name, GPT2] as const),
-  ...(
-    ['starcoder', 'refact', 'command-r', 'smollm', 'codeshell', 'exaone', 'minerva-7b'] as const
-  ).map((name) => [name, DIGIT_BY_DIGIT] as const),
-  ...(['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'dbrx', 'smaug-bpe'] as const).map(
-    (name) => [name, LLAMA3] as const,
-  ),
-  ...(['qwen2', 'deepseek-r1-qwen', 'stablelm2', 'megrez', 'hunyuan'] as const).map(
-    (name) => [name, QWEN2] as const,
-  ),
-]);
-/** Those that take a word that is a token as it is, and begin every text. */
-const WHOLE_WORDS = /^(llama-bpe|llama3|llama-v3|falcon3)$/;
 /** Of the printable ASCII characters and the space, what byte-level vocabularies write. */
 const LETTERS = ['Ġ', ...Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i))];
 
@@ -103,7 +69,7 @@ type Refuse = (problem: string) => CheckpointError;
 
 function byteLevelDefinition(vocabulary: GgufVocabulary, refuse: Refuse): Json {
   const { preTokenizer, merges, addsBos, addsSpace, tokens } = vocabulary;
-  const cut = PRE_TOKENIZERS.get(preTokenizer);
+  const cut = preTokenizerOf(preTokenizer);
   if (!cut) {
     throw refuse(`tokenizer.ggml.pre: "${preTokenizer.slice(0, 40)}" is not known here`);
   }
@@ -115,11 +81,11 @@ function byteLevelDefinition(vocabulary: GgufVocabulary, refuse: Refuse): Json {
       `tokenizer.ggml.tokens: lacks ${missing.length} of the letters; are they made up?`,
     );
   }
-  const isWholeWords = WHOLE_WORDS.test(preTokenizer);
+  const isWholeWords = takesWholeWords(preTokenizer);
   return object({
     added_tokens: addedTokens(vocabulary),
     normalizer: null,
-    pre_tokenizer: cut(),
+    pre_tokenizer: cut,
     post_processor: template(vocabulary, addsBos ?? isWholeWords),
     decoder: object({
       type: 'ByteLevel',
