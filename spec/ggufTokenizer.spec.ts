@@ -95,7 +95,10 @@ const begins = {
 };
 const digitByDigit = {
   type: 'Sequence',
-  pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
+  pretokenizers: [
+    { type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false },
+    byteLevel(true),
+  ],
 };
 
 /** Texts of what the tokenizers treat apart: letters, digits, signs, spaces, line ends, special tokens, any Unicode. */
@@ -151,6 +154,22 @@ describe.each([
     );
     expect(tokenizer?.encode(' the 123')).not.toEqual(tokenizer?.encode(' the 12 3'));
   });
+});
+
+it("Digits, one by one, are starcoder's pre-tokenizer as well; a Split of another kind is none", () => {
+  const digits = (individual: boolean) =>
+    byteLevelJson(
+      {
+        type: 'Sequence',
+        pretokenizers: [{ type: 'Digits', individual_digits: individual }, byteLevel(true)],
+      },
+      false,
+    );
+  const fields = ggufVocabulary(encode(digits(true)), { vocabRows: 300 });
+  expect(fields.get('tokenizer.ggml.pre')?.value).toBe('starcoder');
+  expect(() => ggufVocabulary(encode(digits(false)), { vocabRows: 300 })).toThrow(
+    expect.objectContaining({ code: 'UnsupportedTokenizer' }),
+  );
 });
 
 describe('TinyStories-260K, a SentencePiece tokenizer', () => {

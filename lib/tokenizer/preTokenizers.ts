@@ -14,7 +14,7 @@ const words = (digits: string) =>
 const byteLevel = (usesRegex: boolean) =>
   object({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: usesRegex });
 const sequence = (...steps: Json[]) => object({ type: 'Sequence', pretokenizers: steps });
-const split = (source: string) =>
+const split = (source: string): JsonObject =>
   object({
     type: 'Split',
     pattern: object({ Regex: source }),
@@ -23,10 +23,11 @@ const split = (source: string) =>
   });
 
 const GPT2 = () => byteLevel(true);
-const DIGIT_BY_DIGIT = () =>
-  sequence(object({ type: 'Digits', individual_digits: true }), byteLevel(true));
+// the tokenizer library's Digits are 0 to 9 only, llama.cpp's and Hugging Face's own are all numbers of Unicode
+const NUMBER = '\\p{N}';
+const DIGIT_BY_DIGIT = () => sequence(split(NUMBER), byteLevel(true));
 const LLAMA3 = () => sequence(split(words('\\p{N}{1,3}')), byteLevel(false));
-const QWEN2 = () => sequence(split(words('\\p{N}')), byteLevel(false));
+const QWEN2 = () => sequence(split(words(NUMBER)), byteLevel(false));
 
 /** How the pre-tokenizers that llama.cpp names cut a text into words. */
 const PRE_TOKENIZERS: ReadonlyMap<string, () => Json> = new Map([
@@ -73,6 +74,9 @@ function signature(json: Json): string {
 }
 
 function stepSignature(step: JsonObject): string {
+  if (step.get('type') === 'Digits' && step.get('individual_digits') === true) {
+    return stepSignature(split(NUMBER));
+  }
   const pattern = step.get('pattern');
   const source = pattern instanceof Map ? pattern.get('Regex') : undefined;
   const isPrefixed = step.get('type') === 'ByteLevel' && step.get('add_prefix_space') !== false;
@@ -80,7 +84,6 @@ function stepSignature(step: JsonObject): string {
     step.get('type'),
     typeof source === 'string' ? source.replace(INSENSITIVE, CONTRACTIONS) : source,
     step.get('behavior'),
-    step.get('individual_digits'),
     step.get('use_regex') ?? true,
     isPrefixed,
   ]);
