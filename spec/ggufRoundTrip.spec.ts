@@ -11,8 +11,10 @@ import { inspect } from '../lib/inspect.ts';
 import { loadModel } from '../lib/loadModel.ts';
 import { namedWeights, weightNamed } from '../lib/plan/weights.ts';
 import { modelOf } from '../lib/verify/index.ts';
+import type { AttentionConfig } from '../reference/config.ts';
 import { exp, log } from '../reference/elementary.ts';
 import { createModel, type Model, prefill } from '../reference/model.ts';
+import type { RopeScaling } from '../reference/rope.ts';
 import { newState } from '../reference/state.ts';
 import type { Tensor } from '../reference/tensor.ts';
 import { GGUF_MODELS } from './ggufModels.ts';
@@ -133,6 +135,47 @@ describe.each(Object.keys(GGUF_MODELS))('a %s', (architecture) => {
     expect(plain.tokenizerSize).toBeUndefined();
     expect(plain.warnings.join()).toMatch(/lacks \d+ of the letters/);
     expect(await inspect(file, { load: true })).toEqual(plain);
+  });
+});
+
+describe('stretched rope', () => {
+  const published = { lowFreqFactor: 1, highFreqFactor: 4, originalContext: 8192 };
+  const stretched = (scaling: RopeScaling) => ({
+    ...GGUF_MODELS.llama,
+    layers: GGUF_MODELS.llama.layers.map((layer) => ({
+      ...layer,
+      mixer: {
+        ...(layer.mixer as AttentionConfig),
+        rope: { rotaryDim: 8, theta: 500_000, pairing: 'half' as const, scaling },
+      },
+    })),
+  });
+
+  it.each<RopeScaling>([
+    { kind: 'linear', factor: 4 },
+    { kind: 'llama3', factor: 8, ...published },
+    { kind: 'llama3', factor: 32, ...published },
+  ])('%o comes back', async (scaling) => {
+    const model = modelOf({ config: stretched(scaling), seed: 5 }, 'float32');
+    const file = join(temporaryFolder(), 'model.gguf');
+    await writeGguf(file, sourceOf(model));
+    const read = await loadModel(file);
+    expect(read.config.layers).toEqual(model.config.layers);
+    expect(logitsOf(read.model)).toEqual(logitsOf(createModel(model.config, namedWeights(model))));
+    expect(await inspect(file)).toMatchObject({ kind: 'model', family: 'llama' });
+  });
+
+  it('factors that are not those of a Llama 3 are refused', async () => {
+    const scaling = { kind: 'llama3', factor: 8, ...published, originalContext: 100 } as const;
+    const model = modelOf({ config: stretched(scaling), seed: 5 }, 'float32');
+    const file = join(temporaryFolder(), 'model.gguf');
+    await writeGguf(file, sourceOf(model));
+    await expect(loadModel(file)).rejects.toMatchObject({
+      code: 'UnsupportedModel',
+      message: expect.stringMatching(
+        /^model\.gguf: tensor "rope_freqs\.weight": expected the factors/,
+      ),
+    });
   });
 });
 

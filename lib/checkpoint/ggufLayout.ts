@@ -5,11 +5,9 @@ import { log } from '../../reference/elementary.ts';
 import { sizeOf, type Tensor } from '../../reference/tensor.ts';
 import { CheckpointError } from './errors.ts';
 import { expectDecoded, type GgufFile } from './ggufFile.ts';
+import { ROPE_FACTORS } from './ggufRope.ts';
 import type { TensorEntry } from './safetensors.ts';
 import type { IntegerTensor, TensorReader } from './tensorFile.ts';
-
-/** Llama 3's factors of rope's frequencies, as a tensor. */
-export const ROPE_FACTORS = 'rope_freqs.weight';
 
 /** A tensor as it is shown. */
 interface View {

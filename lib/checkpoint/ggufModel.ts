@@ -2,6 +2,7 @@
 
 import type { LayerConfig, MixerConfig, ModelConfig } from '../../reference/config.ts';
 import { UnsupportedError } from '../../reference/errors.ts';
+import type { RopeScaling } from '../../reference/rope.ts';
 import type { GgufDtype, GgufTensor, GgufValue } from './gguf.ts';
 import { TOKEN_TYPES } from './ggufMetadata.ts';
 import { ggufTensors, type WeightSource } from './ggufTensors.ts';
@@ -126,7 +127,7 @@ function checkLayer({ mixer, mlp, norm }: LayerConfig, { dModel }: ModelConfig, 
       const { rope, dConv, dParallelMlp, scale, headDim, hasQkvBias, hasOutBias } = mixer;
       expect(!dConv && !dParallelMlp && !hasQkvBias && !hasOutBias, 'plain attention, no biases');
       expect(scale === undefined, 'attention scaled by 1/√headDim');
-      expect(!rope || (rope.rotaryDim === headDim && !rope.scaling), 'rope of whole heads');
+      expect(!rope || rope.rotaryDim === headDim, 'rope of whole heads');
       return;
     }
     case 'mamba':
@@ -188,6 +189,7 @@ function sizesOf(config: ModelConfig, architecture: GgufArchitecture): [string, 
       ['attention.value_length', uint(attention.headDim)],
       ['rope.dimension_count', uint(attention.headDim)],
       ['rope.freq_base', float(attention.rope?.theta ?? 10_000)],
+      ...scalingOf(attention.rope?.scaling),
       // Granite's switch for rope
       ['rope.scaling.finetuned', { type: 'bool', value: attention.rope !== undefined }],
     );
@@ -203,4 +205,13 @@ function sizesOf(config: ModelConfig, architecture: GgufArchitecture): [string, 
     );
   }
   return sizes;
+}
+
+/** Llama 3's stretched frequencies are a tensor instead. */
+function scalingOf(scaling: RopeScaling | undefined): [string, GgufValue][] {
+  if (scaling?.kind !== 'linear') return [];
+  return [
+    ['rope.scaling.type', text('linear')],
+    ['rope.scaling.factor', float(scaling.factor)],
+  ];
 }

@@ -1,11 +1,12 @@
 /** Llama 3's stretched rope in GGUF files: a tensor of factors, from which its parameters are found again. */
 
-import type { ModelConfig } from '../../reference/config.ts';
+import type { ModelConfig, RopeConfig } from '../../reference/config.ts';
 import { type RopeScaling, ropeFrequencies } from '../../reference/rope.ts';
 import { CheckpointError } from './errors.ts';
 import type { GgufFile } from './ggufFile.ts';
-import { ROPE_FACTORS } from './ggufLayout.ts';
 
+/** Llama 3's factors of rope's frequencies, as a tensor. */
+export const ROPE_FACTORS = 'rope_freqs.weight';
 /** All Llama 3 models so far stretch from 8,192 tokens, between these two factors. */
 const PUBLISHED = { lowFreqFactor: 1, highFreqFactor: 4, originalContext: 8192 };
 /** Factors are float32, made of float32 frequencies. */
@@ -36,11 +37,15 @@ export async function ropeScalingOf(
   const { data: factors } = await file.floats(ROPE_FACTORS);
   if (factors.every((factor) => factor === 1)) return undefined;
   const scaling = { kind: 'llama3', factor: Math.max(...factors), ...PUBLISHED } as const;
-  const plain = ropeFrequencies({ rotaryDim: rope.rotaryDim, theta: rope.theta });
-  const scaled = ropeFrequencies({ rotaryDim: rope.rotaryDim, theta: rope.theta, scaling });
-  const fits = factors.every(
-    (factor, i) => Math.abs((scaled[i] * factor) / plain[i] - 1) < TOLERANCE,
-  );
+  const wanted = ropeFactors({ ...rope, scaling });
+  const fits = factors.every((factor, i) => Math.abs(factor / wanted[i] - 1) < TOLERANCE);
   if (!fits) throw refuse('expected the factors of a Llama 3, got others');
   return scaling;
+}
+
+/** What llama.cpp divides the frequency of each pair by. */
+export function ropeFactors({ rotaryDim, theta, scaling }: RopeConfig): Float32Array {
+  const plain = ropeFrequencies({ rotaryDim, theta });
+  const scaled = ropeFrequencies({ rotaryDim, theta, ...(scaling && { scaling }) });
+  return Float32Array.from(plain, (frequency, i) => frequency / scaled[i]);
 }

@@ -10,6 +10,7 @@ import type {
 import { weightShapes } from '../../reference/model.ts';
 import type { Tensor, Vector } from '../../reference/tensor.ts';
 import { fitsBlocks, type GgufDtype, type GgufTensor } from './gguf.ts';
+import { ROPE_FACTORS, ropeFactors } from './ggufRope.ts';
 
 /** Weights by the names of weightShapes, made or found when asked for. */
 export interface WeightSource {
@@ -43,7 +44,8 @@ export function ggufTensors(source: WeightSource, dtype: GgufDtype): GgufTensor[
       ),
     ),
   ]);
-  return [...origins].map(([name, { weight, shape, make, isKept }]): GgufTensor => {
+  const factors = factorsOf(config);
+  const tensors = [...origins].map(([name, { weight, shape, make, isKept }]): GgufTensor => {
     const to = shape ?? shapes.get(weight) ?? [];
     const isMatrix = to.length === 2 && name.endsWith('.weight') && !isKept;
     return {
@@ -56,6 +58,15 @@ export function ggufTensors(source: WeightSource, dtype: GgufDtype): GgufTensor[
       },
     };
   });
+  return factors ? [...tensors, factors] : tensors;
+}
+
+/** Llama 3's stretched rope, which is a tensor in these files. */
+function factorsOf({ layers }: ModelConfig): GgufTensor | undefined {
+  const rope = layers.flatMap(({ mixer }) => (mixer.kind === 'attention' ? [mixer.rope] : []))[0];
+  if (rope?.scaling?.kind !== 'llama3') return undefined;
+  const shape = [rope.rotaryDim / 2];
+  return { name: ROPE_FACTORS, dtype: 'F32', shape, data: () => ropeFactors(rope) };
 }
 
 function layerOrigins({ mixer, mlp }: LayerConfig, dModel: number): [string, Origin][] {
