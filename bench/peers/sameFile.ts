@@ -53,6 +53,8 @@ const attention: LayerConfig['mixer'] = {
   ...{ hasQkvBias: false, hasOutBias: false },
 };
 const rope = { rotaryDim: 32, theta: 10_000, pairing: 'half' } as const;
+const factors = { factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalContext: 8192 };
+const stretched = { ...rope, scaling: { kind: 'llama3', ...factors } } as const;
 
 const config = (layers: readonly LayerConfig[], isTied: boolean): ModelConfig => ({
   ...{ vocabSize: 320, vocabRows: 320, dModel: 128, layers },
@@ -69,6 +71,10 @@ const RANDOM: Record<string, ModelConfig> = {
   ),
   llama: config(
     [1, 2, 3].map(() => ({ norm, mixer: { ...attention, rope }, mlp })),
+    false,
+  ),
+  'llama 3': config(
+    [1, 2, 3].map(() => ({ norm, mixer: { ...attention, rope: stretched }, mlp })),
     true,
   ),
   granitehybrid: config(
