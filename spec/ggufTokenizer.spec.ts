@@ -1,6 +1,6 @@
 /** Tokenizers in GGUF files: the same ids and the same texts as the tokenizer.json that they are made of. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -176,7 +176,8 @@ describe('TinyStories-260K, a SentencePiece tokenizer', () => {
   it('as a GGUF file tells the story of its folder, from text to text', async () => {
     const loaded = await loadModel(TINY_STORIES, { precision: 'float32' });
     const { config, bosToken, eosTokens } = loaded;
-    const file = join(temporaryFolder(), 'stories.gguf');
+    const folder = temporaryFolder();
+    const file = join(folder, 'stories.gguf');
     const bytes = readFileSync(join(TINY_STORIES, 'tokenizer.json'));
     const vocabulary = ggufVocabulary(bytes, { vocabRows: config.vocabRows });
     const weight = (name: string) => weightNamed(loaded.model, name);
@@ -207,6 +208,34 @@ describe('TinyStories-260K, a SentencePiece tokenizer', () => {
     expect(ours.out).toBe(theirs.out);
     expect(ours.out.length).toBeGreaterThan(60);
     expect(await inspect(file)).toMatchObject({ tokenizerSize: 512, warnings: [] });
+    const score = (model: string) =>
+      selscan(['score', '--model', model, '--text', 'Once upon a time']);
+    expect((await score(file)).out).toBe((await score(TINY_STORIES)).out);
+    const [problems, run] = [join(folder, 'problems.jsonl'), join(folder, 'run')];
+    writeFileSync(problems, '{"question":"Once upon","answer":"a time"}\n');
+    const few = ['--samples', '2', '--max-tokens', '8', '--max-rows', '2'];
+    const scaled = await selscan([
+      'scale',
+      '--model',
+      file,
+      '--problems',
+      problems,
+      '--run',
+      run,
+      ...few,
+    ]);
+    expect(scaled.out).toMatch(/stories\.gguf +2 of 2/);
+    // a student on texts would have no tokenizer
+    const recipe = join(folder, 'recipe.json');
+    const stages = [{ stage: 'sft', steps: 1, learningRate: 0.001 }];
+    const data = { kind: 'llamba', data: problems, seed: 1, batch: 1, seqlen: 8, stages };
+    writeFileSync(recipe, JSON.stringify(data));
+    const distil = ['distil', '--teacher', file, '--recipe', recipe, '--out', join(folder, 'out')];
+    const refused = await selscan(distil);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/teacher: expected a folder/),
+    ]);
   });
 });
 
