@@ -118,6 +118,10 @@ describe.each(Object.keys(GGUF_MODELS))('a %s', (architecture) => {
     expect(logitsOf((await loadModel(folder, single)).model)).toEqual(want);
     const blob = { 'model.gguf': new Blob([readFileSync(file)]) };
     expect(logitsOf((await loadModel(blob, single)).model)).toEqual(want);
+    // File is a global of browsers, and of Node from 20 on
+    const lone = new File([readFileSync(file)], 'chosen.gguf');
+    expect(logitsOf((await loadModel(lone, single)).model)).toEqual(want);
+    expect(await inspect([lone])).toMatchObject({ kind: 'model', family: architecture });
   });
 
   it('is inspected from its header: family, layers, parameters, bytes by dtype', async () => {
