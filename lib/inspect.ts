@@ -10,9 +10,11 @@ import type { Family } from './checkpoint/families/shared.ts';
 import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/files.ts';
 import { INDEX_FILE, isUnsafeName, refusePickle, TensorSet } from './checkpoint/shards.ts';
 import { planWeights } from './checkpoint/weights.ts';
+import { readGgufFacts } from './inspectGguf.ts';
 import { loadParts, readText } from './loadModel.ts';
+import { ggufAmong } from './openGguf.ts';
 import { buildPlan, describePlan, type Load, type Plan, type PlanLine } from './plan/index.ts';
-import { TOKENIZER_FILE } from './tokenizer/tokenizer.ts';
+import { TOKENIZER_FILE, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface InspectOptions {
   /** Whether to open everything as a run would: all weights, the tokenizer, one token decoded. Default false. */
@@ -61,7 +63,7 @@ export interface Inspection {
 /**
  * Says what a folder, or one file of it, holds.
  * @param source the folder's files.
- * @param file judge this file alone: a .safetensors, an index, a config.json or a tokenizer.json.
+ * @param file judge this file alone: a .safetensors, an index, a .gguf, a config.json or a tokenizer.json.
  * @throws CheckpointError when it is not sound.
  */
 export async function inspectFiles(
@@ -77,14 +79,14 @@ export async function inspectFiles(
   if (hasTensors) return withTensorSet(files, describeTensors);
   if (hasConfig) return inspectConfig(files, options);
   if (names.includes(TOKENIZER_FILE)) return inspectTokenizer(files);
-  const gguf = names.find((name) => name.endsWith('.gguf'));
-  if (gguf) throw unsupportedGguf(gguf);
+  const gguf = await ggufAmong(files);
+  if (gguf !== undefined) return inspectGguf(files, gguf, options);
   const unsafe = names.find(isUnsafeName);
   if (unsafe) throw refusePickle(unsafe);
   throw new CheckpointError(
     'NotFound',
     files.name,
-    'expected config.json, *.safetensors or tokenizer.json; is this a model?',
+    'expected config.json, *.safetensors, *.gguf or tokenizer.json; is this a model?',
   );
 }
 
@@ -102,8 +104,20 @@ export async function inspect(
   return inspectFiles(files, options, file);
 }
 
-function unsupportedGguf(name: string): CheckpointError {
-  return new CheckpointError('UnsupportedFormat', name, 'GGUF files cannot be read yet');
+async function inspectGguf(
+  files: ModelFiles,
+  name: string,
+  options: InspectOptions,
+): Promise<Inspection> {
+  const { model, warnings, ...counts } = await readGgufFacts(files, name);
+  if (!model) return { kind: 'tensors', ...counts, warnings: [...warnings] };
+  const { description, tokenizerSize } = model;
+  const described = describeModel(description, options);
+  if (options.load) await tryOut({ ...files, list: async () => [name] });
+  return {
+    ...{ ...described, ...counts, kind: 'model' },
+    ...(tokenizerSize !== undefined && { tokenizerSize }),
+  };
 }
 
 async function inspectOne(
@@ -112,7 +126,7 @@ async function inspectOne(
   options: InspectOptions,
 ): Promise<Inspection> {
   if (isUnsafeName(file)) throw refusePickle(file);
-  if (file.endsWith('.gguf')) throw unsupportedGguf(file);
+  if (file.endsWith('.gguf')) return inspectGguf(files, file, options);
   if (file === 'config.json') return inspectConfig(files, options);
   if (file === TOKENIZER_FILE) return inspectTokenizer(files);
   if (file.endsWith('.safetensors')) {
@@ -124,7 +138,7 @@ async function inspectOne(
   throw new CheckpointError(
     'NotACheckpoint',
     file,
-    'expected .safetensors, its index, config.json or tokenizer.json',
+    'expected .safetensors, its index, .gguf, config.json or tokenizer.json',
   );
 }
 
@@ -215,6 +229,12 @@ async function inspectModel(files: ModelFiles, options: InspectOptions): Promise
     return { ...describeTensors(tensors), ...described, kind: 'model' };
   });
   if (!options.load) return inspection;
+  const tokenizer = await tryOut(files);
+  return { ...inspection, ...(tokenizer && { tokenizerSize: tokenizer.size }) };
+}
+
+/** Opens everything as a run would, and decodes a token. */
+async function tryOut(files: ModelFiles): Promise<Tokenizer | undefined> {
   const { config, weights, tokenizer, bosToken = 0 } = await loadParts(files);
   const model = createModel(config, weights);
   const logits = step(model, newState(config, model.precision), bosToken);
@@ -225,5 +245,5 @@ async function inspectModel(files: ModelFiles, options: InspectOptions): Promise
       `token ${bosToken} gives logits that are not finite`,
     );
   }
-  return { ...inspection, ...(tokenizer && { tokenizerSize: tokenizer.size }) };
+  return tokenizer;
 }

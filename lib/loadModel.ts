@@ -10,6 +10,7 @@ import { type BlobFiles, filesFromBlobs, type ModelFiles } from './checkpoint/fi
 import type { Json } from './checkpoint/json.ts';
 import { TensorSet } from './checkpoint/shards.ts';
 import { type LoadProgress, loadWeights } from './checkpoint/weights.ts';
+import { ggufAmong, type OpenGguf, openGguf } from './openGguf.ts';
 import { type ChatTemplate, chatTemplateOf } from './tokenizer/chatTemplate.ts';
 import { readTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
@@ -31,15 +32,16 @@ export interface LoadedModel extends ModelDescription {
   readonly config: ModelConfig;
   /** The reference model with its weights. */
   readonly model: Model;
-  /** Absent when the checkpoint has no tokenizer.json: then only token ids can be given. */
+  /** Absent when the checkpoint has no tokenizer.json, or a GGUF file no tokenizer that is known here: then only token ids can be given. */
   readonly tokenizer?: Tokenizer;
   readonly chatTemplate?: ChatTemplate;
 }
 
 /**
- * Loads a checkpoint in Hugging Face layout: config.json, *.safetensors with or without index, tokenizer.json.
+ * Loads a checkpoint in Hugging Face layout (config.json, *.safetensors with or without index, tokenizer.json), or a
+ * GGUF file.
  *
- * @param source path of a folder (Node only), or the files themselves: File objects from an input element,
+ * @param source path of a folder or of a .gguf (Node only), or the files themselves: File objects from an input element,
  *   or blobs and buffers by name. Nothing is ever fetched.
  * @throws CheckpointError naming the file and what is wrong with it; no partial model is left.
  * @throws SelscanError with code Aborted when the signal fires.
@@ -79,11 +81,10 @@ export async function loadParts(
   files: ModelFiles,
   options: LoadModelOptions = {},
 ): Promise<LoadedParts> {
-  const tensors = await TensorSet.open(files);
+  const { tensors, description, text } = await openCheckpoint(files);
   try {
-    const description = await readDescription(files, tensors.names());
-    const { tokenizer, chatTemplate } = await readText(files);
-    checkTokenizerFits(tokenizer, description);
+    const { tokenizer, chatTemplate } = text;
+    checkTokenizerFits(tokenizer, description, tensors.label);
     const weights = await loadWeights(tensors, description, options);
     return {
       ...description,
@@ -97,17 +98,36 @@ export async function loadParts(
   }
 }
 
-/** A folder by its path in Node, or files in memory anywhere. */
+/** A checkpoint's parts, its tensors still in their files. */
+async function openCheckpoint(
+  files: ModelFiles,
+): Promise<Omit<OpenGguf, 'text'> & { text: Texts }> {
+  const gguf = await ggufAmong(files);
+  if (gguf !== undefined) return openGguf(files, gguf);
+  const tensors = await TensorSet.open(files);
+  try {
+    const description = await readDescription(files, tensors.names());
+    return { tensors, description, text: await readText(files) };
+  } catch (error) {
+    await tensors.close();
+    throw error;
+  }
+}
+
+/** A folder or a GGUF file by its path in Node, or files in memory anywhere. */
 export async function openFiles(source: string | BlobFiles): Promise<ModelFiles> {
   if (typeof source !== 'string') return filesFromBlobs(source);
-  const { filesFromFolder } = await import('./checkpoint/nodeFiles.ts');
-  return filesFromFolder(source);
+  const { filesFromModel } = await import('./checkpoint/nodeFiles.ts');
+  return filesFromModel(source);
+}
+
+interface Texts {
+  tokenizer?: Tokenizer;
+  chatTemplate?: ChatTemplate;
 }
 
 /** Tokenizer and chat template of a folder. */
-export async function readText(
-  files: ModelFiles,
-): Promise<{ tokenizer?: Tokenizer; chatTemplate?: ChatTemplate }> {
+export async function readText(files: ModelFiles): Promise<Texts> {
   const hasConfig = (await files.list()).includes('tokenizer_config.json');
   const config: ReadonlyMap<string, Json> = hasConfig
     ? await readConfigObject(files, 'tokenizer_config.json')
@@ -116,11 +136,15 @@ export async function readText(
 }
 
 /** @throws CheckpointError with code ConfigMismatch when the tokenizer has ids that the model lacks. */
-function checkTokenizerFits(tokenizer: Tokenizer | undefined, { config }: ModelDescription): void {
+function checkTokenizerFits(
+  tokenizer: Tokenizer | undefined,
+  { config, scheme }: ModelDescription,
+  label: string,
+): void {
   if (tokenizer && tokenizer.size > config.vocabRows) {
     throw new CheckpointError(
       'ConfigMismatch',
-      'tokenizer.json',
+      scheme === 'gguf' ? label : 'tokenizer.json',
       `has ids up to ${tokenizer.size - 1}, the model knows ids below ${config.vocabRows}; ` +
         'is the tokenizer from the same model?',
     );

@@ -5,57 +5,24 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ggufModel } from '../lib/checkpoint/ggufModel.ts';
 import { writeGguf } from '../lib/checkpoint/ggufWriter.ts';
-import { encodeQ8, halfBits } from '../lib/checkpoint/q8.ts';
+import { halfBits } from '../lib/checkpoint/halves.ts';
+import { encodeQ8 } from '../lib/checkpoint/q8.ts';
 import { weightNamed } from '../lib/plan/weights.ts';
 import { modelOf } from '../lib/verify/index.ts';
-import type { AttentionConfig, LayerConfig, ModelConfig } from '../reference/config.ts';
+import type { LayerConfig, ModelConfig } from '../reference/config.ts';
 import { createModel, type Model, prefill } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import type { Tensor } from '../reference/tensor.ts';
+import { attention, config, GGUF_MODELS, mamba, mamba2, mlp, norm, rope } from './ggufModels.ts';
 import { temporaryFolder } from './support.ts';
-
-const norm = { kind: 'rms', eps: 1e-5 } as const;
-const none = { hasQkvBias: false, hasOutBias: false };
-const rope = { rotaryDim: 8, theta: 10_000, pairing: 'half' } as const;
-const attention: AttentionConfig = {
-  ...{ kind: 'attention', nHeads: 4, nKvHeads: 2, headDim: 8, ...none },
-};
-const mamba: LayerConfig['mixer'] = {
-  ...{ kind: 'mamba', dInner: 64, dState: 4, dConv: 4, dtRank: 3 },
-  ...{ hasBias: false, hasConvBias: true },
-};
-const mamba2: LayerConfig['mixer'] = {
-  ...{ kind: 'mamba2', dInner: 64, nHeads: 8, headDim: 8, nGroups: 2, dState: 4, dConv: 4 },
-  gatedNorm: { eps: norm.eps, groupSize: 32, normBeforeGate: false },
-  ...{ hasDPerChannel: false, hasBias: false, hasConvBias: true },
-};
-const mlp = { kind: 'swiglu', dHidden: 64, hasBias: false } as const;
-
-function config(layers: readonly LayerConfig[], isTied = true): ModelConfig {
-  const sizes = { vocabSize: 40, vocabRows: 40, dModel: 32 };
-  return { ...sizes, layers, finalNorm: norm, isTied, hasHeadBias: false };
-}
-
-const MODELS: Record<string, ModelConfig> = {
-  mamba: config([
-    { norm, mixer: mamba },
-    { norm, mixer: mamba },
-  ]),
-  mamba2: config([{ norm, mixer: mamba2 }], false),
-  llama: config([{ norm, mixer: { ...attention, rope }, mlp }]),
-  granitehybrid: config([
-    { norm, mixer: mamba2, mlp },
-    { norm, mixer: attention, mlp },
-  ]),
-};
 
 const sourceOf = (model: Model) => ({
   config: model.config,
   weight: (name: string) => weightNamed(model, name),
 });
 
-describe.each(Object.keys(MODELS))('a %s file', (architecture) => {
-  const model = modelOf({ config: MODELS[architecture], seed: 3 }, 'float32');
+describe.each(Object.keys(GGUF_MODELS))('a %s file', (architecture) => {
+  const model = modelOf({ config: GGUF_MODELS[architecture], seed: 3 }, 'float32');
 
   it('says what the model is, and decodes as the model that it was made of', async () => {
     const path = join(temporaryFolder(), 'model.gguf');
@@ -137,7 +104,7 @@ describe('what cannot be written', () => {
 
   it('numbers that 8 bits cannot hold leave no file behind', async () => {
     const folder = temporaryFolder();
-    const model = modelOf({ config: MODELS.mamba, seed: 3 }, 'float32');
+    const model = modelOf({ config: GGUF_MODELS.mamba, seed: 3 }, 'float32');
     model.weights.embedding.data[5] = Number.NaN;
     const written = writeGguf(join(folder, 'x.gguf'), sourceOf(model), { dtype: 'Q8_0' });
     await expect(written).rejects.toMatchObject({ code: 'NonFinite' });

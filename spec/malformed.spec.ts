@@ -2,9 +2,11 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConfigObject, readDescription } from '../lib/checkpoint/config.ts';
+import { GgufFile } from '../lib/checkpoint/ggufFile.ts';
 import { toPlain } from '../lib/checkpoint/json.ts';
-import { filesFromFolder, filesFromPath } from '../lib/checkpoint/nodeFiles.ts';
+import { filesFromFolder, filesFromPath, openRegular } from '../lib/checkpoint/nodeFiles.ts';
 import { INDEX_FILE, TensorSet } from '../lib/checkpoint/shards.ts';
+import type { TensorFile } from '../lib/checkpoint/tensorFile.ts';
 import { type Inspection, inspect } from '../lib/inspect.ts';
 import { loadModel, readText } from '../lib/loadModel.ts';
 import { step } from '../reference/model.ts';
@@ -34,7 +36,7 @@ interface TensorFacts {
 const MANIFEST: { cases: Case[] } = JSON.parse(
   readFileSync(path('fixtures/malformed/manifest.json'), 'utf8'),
 );
-const CASES = MANIFEST.cases.filter(({ kind }) => kind !== 'gguf');
+const CASES = MANIFEST.cases;
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, String.prototype];
 const BEFORE = PROTOTYPES.map((prototype) => Object.getOwnPropertyDescriptors(prototype));
 
@@ -60,7 +62,7 @@ async function checkTensors(tensors: TensorSet, facts: Record<string, unknown>):
 }
 
 function checkMetadata(tensors: TensorSet, wanted: Record<string, string>): void {
-  const { metadata } = tensors.file([...tensors.names()][0]).header;
+  const { metadata } = (tensors.file([...tensors.names()][0]) as TensorFile).header;
   for (const [key, text] of Object.entries(wanted)) expect(metadata.get(key)).toBe(text);
 }
 
@@ -123,6 +125,30 @@ async function checkForward(folder: string): Promise<void> {
   }
 }
 
+/** Facts about a GGUF file: names, keys, and a tensor or a key by its name. */
+async function checkGguf(place: string, facts: Record<string, unknown>): Promise<void> {
+  const gguf = await GgufFile.open(await openRegular(place));
+  const { metadata, tensors } = gguf.header;
+  const plain = (value: unknown): unknown =>
+    typeof value === 'object' ? Array.from(value as ArrayLike<unknown>, plain) : value;
+  for (const [name, wanted] of Object.entries(facts)) {
+    const field = metadata.get(name)?.value;
+    if (name === 'names') expect([...tensors.keys()]).toEqual(wanted);
+    else if (name === 'kv') expect([...metadata.keys()]).toEqual(wanted);
+    else if (field !== undefined) {
+      expect(typeof field === 'bigint' ? String(field) : plain(field), name).toEqual(wanted);
+    } else {
+      const { bytes, values, dequant_first: first } = wanted as Record<string, number[]>;
+      if (bytes) expect([...(await gguf.bytes(name))]).toEqual(bytes);
+      const data = Array.from((await gguf.floats(name)).data, (x) => x + 0);
+      if (values) expect(data).toEqual(values);
+      if (first) expect(data.slice(0, first.length)).toEqual(first);
+      expect(bytes ?? values ?? first).toBeDefined();
+    }
+  }
+  await gguf.close();
+}
+
 /** The facts that the manifest states about an accepted case. */
 async function checkFacts(accepted: Case, inspection: Inspection): Promise<void> {
   const { kind, check = {} } = accepted;
@@ -138,14 +164,15 @@ async function checkFacts(accepted: Case, inspection: Inspection): Promise<void>
   const folder = statSync(place).isDirectory() ? place : dirname(place);
   if (kind === 'config') await checkConfig(folder, inspection, check);
   if (kind === 'tokenizer') await checkTokenizer(folder, check);
+  if (kind === 'gguf') await checkGguf(place, check);
   if (kind === 'model' && check.forward === 'finite') await checkForward(folder);
 }
 
 describe('malformed and tricky files', () => {
-  it('the manifest lists 197 cases that are no GGUF, 162 to refuse and 35 to accept', () => {
+  it('the manifest lists 275 cases, 227 to refuse and 48 to accept', () => {
     const rejected = CASES.filter(({ expected }) => expected === 'reject');
-    expect([CASES.length, rejected.length]).toEqual([197, 162]);
-    expect(CASES.filter(({ expected, check }) => expected === 'accept' && check)).toHaveLength(35);
+    expect([CASES.length, rejected.length]).toEqual([275, 227]);
+    expect(CASES.filter(({ expected, check }) => expected === 'accept' && check)).toHaveLength(48);
     expect(rejected.every(({ error }) => error)).toBe(true);
   });
 

@@ -1,5 +1,7 @@
 /** The number formats of checkpoints: their widths, and how their bytes become numbers. */
 
+import { widenHalf } from './halves.ts';
+
 /** Bits of one element of every safetensors dtype. */
 export const DTYPE_BITS: ReadonlyMap<string, number> = new Map([
   ['BOOL', 8],
@@ -57,19 +59,6 @@ export function decodeFloats(bytes: Uint8Array, dtype: FloatDtype): Float64Array
       return new Float32Array(words.buffer);
     }
   }
-}
-
-/** The bits of the float32 equal to a float16 given by its bits. */
-function widenHalf(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 31) return sign | 0x7f800000 | (fraction << 13); // infinity, or NaN with its payload
-  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  // subnormal: fraction · 2^-24, normal as a float32
-  const shift = Math.clz32(fraction) - 21; // brings the leading bit to bit 10
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 /** Formats that models are written in. */

@@ -24,6 +24,13 @@ export type CheckpointCode =
   | 'Hole'
   | 'Trailing'
   | 'Limit'
+  // GGUF's container besides
+  | 'Magic'
+  | 'Version'
+  | 'Endian'
+  | 'Kv'
+  | 'Align'
+  | 'Shape'
   // shards
   | 'IndexJson'
   | 'IndexSchema'

@@ -28,8 +28,12 @@ export interface OutputFile {
   pieces(): Iterable<Uint8Array>;
 }
 
-/** What a browser has: File objects from an input, or blobs and buffers by name. */
-export type BlobFiles = Iterable<File> | ReadonlyMap<string, BlobLike> | Record<string, BlobLike>;
+/** What a browser has: File objects from an input (one, for a GGUF file), or blobs and buffers by name. */
+export type BlobFiles =
+  | File
+  | Iterable<File>
+  | ReadonlyMap<string, BlobLike>
+  | Record<string, BlobLike>;
 export type BlobLike = Blob | ArrayBuffer | Uint8Array;
 
 /** Makes a folder of blobs and buffers. Blobs are read by slices, never whole. */
@@ -37,7 +41,8 @@ export function filesFromBlobs(files: BlobFiles, name = 'files'): ModelFiles {
   const entries = new Map<string, Blob>();
   const add = (key: string, content: BlobLike) =>
     entries.set(key, content instanceof Blob ? content : new Blob([content as BlobPart]));
-  if (files instanceof Map) for (const [key, content] of files) add(key, content);
+  if (isFile(files)) add(files.name, files);
+  else if (files instanceof Map) for (const [key, content] of files) add(key, content);
   else if (Symbol.iterator in files)
     for (const file of files as Iterable<File>) add(file.name, file);
   else for (const [key, content] of Object.entries(files)) add(key, content);
@@ -59,6 +64,11 @@ export function filesFromBlobs(files: BlobFiles, name = 'files'): ModelFiles {
       };
     },
   };
+}
+
+/** Whether it is one file, which has a name, and not several. */
+export function isFile(files: BlobFiles): files is File {
+  return files instanceof Blob;
 }
 
 /** Bytes in memory as a source. */

@@ -1,8 +1,12 @@
 /** The container of llama.cpp's GGUF files, version 3: metadata, a table of tensors, and their bytes. */
 
 import { sizeOf, type Vector } from '../../reference/tensor.ts';
+import { encodeFloats } from './dtypes.ts';
 import { CheckpointError } from './errors.ts';
-import { encodeQ8, Q8_BLOCK, Q8_BLOCK_BYTES } from './q8.ts';
+import { GGML_TYPES, type GgmlType } from './ggmlTypes.ts';
+import { signedHalfBits } from './halves.ts';
+import { encodeQ4 } from './q4.ts';
+import { encodeQ8 } from './q8.ts';
 
 /** A value of the metadata with the type that it has in the file. */
 export type GgufValue =
@@ -13,7 +17,7 @@ export type GgufValue =
   | { readonly type: 'string[]'; readonly value: readonly string[] };
 
 /** How a tensor is stored. */
-export type GgufDtype = 'F32' | 'Q8_0';
+export type GgufDtype = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0';
 
 /** A tensor to be written: its numbers are made when its turn comes. */
 export interface GgufTensor {
@@ -30,14 +34,21 @@ const VERSION = 3;
 /** Every tensor starts at a multiple of this, counted from the first. */
 const ALIGNMENT = 32;
 const VALUE_TYPES = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const;
-const DTYPES: Record<GgufDtype, number> = { F32: 0, Q8_0: 8 };
+const DTYPES: Record<GgufDtype, number> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 8, BF16: 30 };
+const TOO_LARGE: Record<GgufDtype, string> = {
+  F32: 'finite numbers',
+  F16: 'finite numbers below 65,520, as F16 holds them',
+  BF16: 'finite numbers',
+  Q8_0: 'finite numbers below 8.3 million, as Q8_0 holds them',
+  Q4_0: 'finite numbers below 524,000, as Q4_0 holds them',
+};
 /** Numbers that are encoded at a time. */
 const CHUNK = 2 ** 18;
 
 /**
  * The bytes of a file, piece by piece; at no time more than one tensor is in memory.
  * @throws CheckpointError with code ShapeMismatch where a tensor's numbers do not fit its shape, or its rows
- *   cannot be cut into blocks of Q8_0; NonFinite for numbers that Q8_0 cannot hold; DuplicateKey.
+ *   cannot be cut into the dtype's blocks; NonFinite for numbers that it cannot hold; DuplicateKey.
  */
 export async function* encodeGguf(
   file: string,
@@ -59,13 +70,17 @@ export async function* encodeGguf(
 
 /** Bytes of a tensor in the file, without what aligns the next one. */
 export function ggufBytes({ dtype, shape }: Pick<GgufTensor, 'dtype' | 'shape'>): number {
-  const size = sizeOf(shape);
-  return dtype === 'F32' ? 4 * size : (size / Q8_BLOCK) * Q8_BLOCK_BYTES;
+  const { block, bytes } = formatOf(dtype);
+  return (sizeOf(shape) / block) * bytes;
 }
 
-/** Whether rows of this shape can be cut into blocks of Q8_0. */
-export function fitsQ8(shape: readonly number[]): boolean {
-  return (shape.at(-1) ?? 0) % Q8_BLOCK === 0;
+/** Whether rows of this shape can be cut into a format's blocks. */
+export function fitsBlocks(dtype: GgufDtype, shape: readonly number[]): boolean {
+  return (shape.at(-1) ?? 1) % formatOf(dtype).block === 0;
+}
+
+function formatOf(dtype: GgufDtype): GgmlType {
+  return GGML_TYPES.get(DTYPES[dtype]) as GgmlType;
 }
 
 function encodeHeader(
@@ -87,11 +102,11 @@ function encodeHeader(
   for (const tensor of tensors) {
     const { name, dtype, shape } = tensor;
     if (names.has(name)) throw new CheckpointError('DuplicateKey', file, `tensor "${name}" twice`);
-    if (dtype === 'Q8_0' && !fitsQ8(shape)) {
+    if (!fitsBlocks(dtype, shape)) {
       throw new CheckpointError(
         'ShapeMismatch',
         file,
-        `tensor "${name}": expected rows of a multiple of ${Q8_BLOCK} numbers for Q8_0, ` +
+        `tensor "${name}": expected rows of a multiple of ${formatOf(dtype).block} numbers for ${dtype}, ` +
           `got shape [${shape.join(', ')}]; write it as F32`,
       );
     }
@@ -151,16 +166,43 @@ function* encodeTensor(
   }
   for (let from = 0; from < data.length; from += CHUNK) {
     const part = Float32Array.from(data.subarray(from, from + CHUNK));
-    const bytes = dtype === 'F32' ? littleEndian('float32', part) : encodeQ8(part);
+    const bytes = encodeNumbers(part, dtype);
     if (!bytes) {
       throw new CheckpointError(
         'NonFinite',
         file,
-        `tensor "${name}": expected finite numbers below 8.3 million, as Q8_0 holds them`,
+        `tensor "${name}": expected ${TOO_LARGE[dtype]}`,
       );
     }
     yield bytes;
   }
+}
+
+/** Numbers in a format, each the nearest there is; undefined where one cannot be held. */
+function encodeNumbers(values: Float32Array, dtype: GgufDtype): Uint8Array | undefined {
+  switch (dtype) {
+    case 'F32':
+      return littleEndian('float32', values);
+    case 'BF16':
+      return encodeFloats(values, dtype);
+    case 'F16':
+      return encodeHalves(values);
+    case 'Q8_0':
+      return encodeQ8(values);
+    case 'Q4_0':
+      return encodeQ4(values);
+  }
+}
+
+function encodeHalves(values: Float32Array): Uint8Array | undefined {
+  const bytes = new Uint8Array(2 * values.length);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < values.length; i++) {
+    const bits = signedHalfBits(values[i]);
+    if (bits === undefined) return undefined;
+    view.setUint16(2 * i, bits, true);
+  }
+  return bytes;
 }
 
 const aligned = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;

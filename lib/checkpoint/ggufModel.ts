@@ -2,13 +2,26 @@
 
 import type { LayerConfig, MixerConfig, ModelConfig } from '../../reference/config.ts';
 import { UnsupportedError } from '../../reference/errors.ts';
+import type { RopeScaling } from '../../reference/rope.ts';
 import type { GgufDtype, GgufTensor, GgufValue } from './gguf.ts';
+import { TOKEN_TYPES } from './ggufMetadata.ts';
 import { ggufTensors, type WeightSource } from './ggufTensors.ts';
 
 export type { WeightSource } from './ggufTensors.ts';
 
 /** The families of llama.cpp that models of ours are. */
 export type GgufArchitecture = 'mamba' | 'mamba2' | 'llama' | 'granitehybrid';
+
+/** What a file says besides sizes and weights. */
+export interface GgufTexts {
+  /** The model's name in the file. */
+  readonly name?: string;
+  /** Metadata of a tokenizer, from `ggufVocabulary`. */
+  readonly vocabulary?: ReadonlyMap<string, GgufValue>;
+  readonly bosToken?: number;
+  /** Tokens that end a text, three at most. */
+  readonly eosTokens?: readonly number[];
+}
 
 export interface GgufModel {
   readonly metadata: ReadonlyMap<string, GgufValue>;
@@ -18,16 +31,19 @@ export interface GgufModel {
 /** Where nothing limits the context: what the Mamba checkpoints among GGUF files say. */
 const ENDLESS = 2 ** 20;
 /** llama.cpp's numbers for a whole file. */
-const FILE_TYPES: Record<GgufDtype, number> = { F32: 0, Q8_0: 7 };
-/** llama.cpp's number for an ordinary token. */
-const NORMAL_TOKEN = 1;
+const FILE_TYPES: Record<GgufDtype, number> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, BF16: 32 };
 
 /**
- * Everything of a model's GGUF file. The vocabulary is made up: `<t0>`, `<t1>`, …: tokens go in and out as ids.
- * @param dtype of the matrices; Q8_0 is not for those with rows of no multiple of 32, nor for convolutions.
+ * Everything of a model's GGUF file. Unless it is given, the vocabulary is made up: `<t0>`, `<t1>`, …: tokens go in and
+ * out as ids.
+ * @param dtype of the matrices; blocks are not for those with rows of no multiple of 32, nothing but F32 for convolutions.
  * @throws UnsupportedError with code UnsupportedModel for what llama.cpp cannot compute the same way.
  */
-export function ggufModel(source: WeightSource, dtype: GgufDtype, name = 'selscan'): GgufModel {
+export function ggufModel(
+  source: WeightSource,
+  dtype: GgufDtype,
+  { name = 'selscan', vocabulary, bosToken, eosTokens = [] }: GgufTexts = {},
+): GgufModel {
   const { config } = source;
   const architecture = architectureOf(config);
   const metadata = new Map<string, GgufValue>([
@@ -37,24 +53,36 @@ export function ggufModel(source: WeightSource, dtype: GgufDtype, name = 'selsca
     ...sizesOf(config, architecture).map(
       ([key, value]) => [`${architecture}.${key}`, value] as const,
     ),
-    // of the tokenizers, byte pairs alone get along with a vocabulary that lacks the bytes
+    ...(vocabulary ?? madeUp(config)),
+  ]);
+  // what the caller says ends a text goes before what the vocabulary says
+  if (bosToken !== undefined) metadata.set('tokenizer.ggml.bos_token_id', uint(bosToken));
+  ['eos', 'eot', 'eom'].forEach((key, i) => {
+    if (i < eosTokens.length) metadata.set(`tokenizer.ggml.${key}_token_id`, uint(eosTokens[i]));
+  });
+  return { metadata, tensors: ggufTensors(source, dtype) };
+}
+
+/** A vocabulary without words. Of the tokenizers, byte pairs alone get along with one that lacks the bytes. */
+function madeUp({ vocabRows, vocabSize }: ModelConfig): [string, GgufValue][] {
+  const ids = Array.from({ length: vocabRows }, (_, id) => id);
+  const { normal, unused } = TOKEN_TYPES;
+  const types = ids.map((id) => (id < vocabSize ? normal : unused));
+  return [
     ['tokenizer.ggml.model', text('gpt2')],
     ['tokenizer.ggml.pre', text('gpt-2')],
-    ['tokenizer.ggml.tokens', { type: 'string[]', value: ids(config, (id) => `<t${id}>`) }],
-    ['tokenizer.ggml.token_type', { type: 'int32[]', value: ids(config, () => NORMAL_TOKEN) }],
+    ['tokenizer.ggml.tokens', { type: 'string[]', value: ids.map((id) => `<t${id}>`) }],
+    ['tokenizer.ggml.token_type', { type: 'int32[]', value: types }],
     ['tokenizer.ggml.merges', { type: 'string[]', value: [] }],
     ['tokenizer.ggml.bos_token_id', uint(0)],
     ['tokenizer.ggml.eos_token_id', uint(0)],
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
-  ]);
-  return { metadata, tensors: ggufTensors(source, dtype) };
+  ];
 }
 
 const text = (value: string): GgufValue => ({ type: 'string', value });
 const uint = (value: number): GgufValue => ({ type: 'uint32', value });
 const float = (value: number): GgufValue => ({ type: 'float32', value });
-const ids = <T>({ vocabRows }: ModelConfig, make: (id: number) => T): T[] =>
-  Array.from({ length: vocabRows }, (_, id) => make(id));
 
 /** @throws UnsupportedError with code UnsupportedModel. */
 export function architectureOf(config: ModelConfig): GgufArchitecture {
@@ -99,7 +127,7 @@ function checkLayer({ mixer, mlp, norm }: LayerConfig, { dModel }: ModelConfig, 
       const { rope, dConv, dParallelMlp, scale, headDim, hasQkvBias, hasOutBias } = mixer;
       expect(!dConv && !dParallelMlp && !hasQkvBias && !hasOutBias, 'plain attention, no biases');
       expect(scale === undefined, 'attention scaled by 1/√headDim');
-      expect(!rope || (rope.rotaryDim === headDim && !rope.scaling), 'rope of whole heads');
+      expect(!rope || rope.rotaryDim === headDim, 'rope of whole heads');
       return;
     }
     case 'mamba':
@@ -161,6 +189,7 @@ function sizesOf(config: ModelConfig, architecture: GgufArchitecture): [string, 
       ['attention.value_length', uint(attention.headDim)],
       ['rope.dimension_count', uint(attention.headDim)],
       ['rope.freq_base', float(attention.rope?.theta ?? 10_000)],
+      ...scalingOf(attention.rope?.scaling),
       // Granite's switch for rope
       ['rope.scaling.finetuned', { type: 'bool', value: attention.rope !== undefined }],
     );
@@ -176,4 +205,13 @@ function sizesOf(config: ModelConfig, architecture: GgufArchitecture): [string, 
     );
   }
   return sizes;
+}
+
+/** Llama 3's stretched frequencies are a tensor instead. */
+function scalingOf(scaling: RopeScaling | undefined): [string, GgufValue][] {
+  if (scaling?.kind !== 'linear') return [];
+  return [
+    ['rope.scaling.type', text('linear')],
+    ['rope.scaling.factor', float(scaling.factor)],
+  ];
 }

@@ -9,7 +9,8 @@ import type {
 } from '../../reference/config.ts';
 import { weightShapes } from '../../reference/model.ts';
 import type { Tensor, Vector } from '../../reference/tensor.ts';
-import { fitsQ8, type GgufDtype, type GgufTensor } from './gguf.ts';
+import { fitsBlocks, type GgufDtype, type GgufTensor } from './gguf.ts';
+import { ROPE_FACTORS, ropeFactors } from './ggufRope.ts';
 
 /** Weights by the names of weightShapes, made or found when asked for. */
 export interface WeightSource {
@@ -43,19 +44,29 @@ export function ggufTensors(source: WeightSource, dtype: GgufDtype): GgufTensor[
       ),
     ),
   ]);
-  return [...origins].map(([name, { weight, shape, make, isKept }]): GgufTensor => {
+  const factors = factorsOf(config);
+  const tensors = [...origins].map(([name, { weight, shape, make, isKept }]): GgufTensor => {
     const to = shape ?? shapes.get(weight) ?? [];
     const isMatrix = to.length === 2 && name.endsWith('.weight') && !isKept;
     return {
       name,
       shape: to,
-      dtype: dtype === 'Q8_0' && isMatrix && fitsQ8(to) ? 'Q8_0' : 'F32',
+      dtype: isMatrix && fitsBlocks(dtype, to) ? dtype : 'F32',
       data: () => {
         const { data } = source.weight(weight);
         return make ? make(data) : data;
       },
     };
   });
+  return factors ? [...tensors, factors] : tensors;
+}
+
+/** Llama 3's stretched rope, which is a tensor in these files. */
+function factorsOf({ layers }: ModelConfig): GgufTensor | undefined {
+  const rope = layers.flatMap(({ mixer }) => (mixer.kind === 'attention' ? [mixer.rope] : []))[0];
+  if (rope?.scaling?.kind !== 'llama3') return undefined;
+  const shape = [rope.rotaryDim / 2];
+  return { name: ROPE_FACTORS, dtype: 'F32', shape, data: () => ropeFactors(rope) };
 }
 
 function layerOrigins({ mixer, mlp }: LayerConfig, dModel: number): [string, Origin][] {

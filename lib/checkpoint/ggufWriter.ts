@@ -1,14 +1,11 @@
 /** Writes GGUF files, for Node: tensor by tensor, whole or not at all. */
 
-import { writeAtomically } from './atomicFile.ts';
 import { encodeGguf, type GgufDtype } from './gguf.ts';
-import { ggufModel, type WeightSource } from './ggufModel.ts';
+import { type GgufTexts, ggufModel, type WeightSource } from './ggufModel.ts';
 
-export interface WriteGgufOptions {
+export interface WriteGgufOptions extends GgufTexts {
   /** Of the matrices. Default F32. */
   readonly dtype?: GgufDtype;
-  /** The model's name in the file. */
-  readonly name?: string;
   /** Called after each piece with the bytes so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -22,9 +19,9 @@ export interface WriteGgufOptions {
 export async function writeGguf(
   path: string,
   source: WeightSource,
-  { dtype = 'F32', name, onProgress }: WriteGgufOptions = {},
+  { dtype = 'F32', onProgress, ...texts }: WriteGgufOptions = {},
 ): Promise<number> {
-  const { metadata, tensors } = ggufModel(source, dtype, name);
+  const { metadata, tensors } = ggufModel(source, dtype, texts);
   let bytes = 0;
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for await (const piece of encodeGguf(path, metadata, tensors)) {
@@ -33,6 +30,7 @@ export async function writeGguf(
       onProgress?.(bytes);
     }
   }
+  const { writeAtomically } = await import('./atomicFile.ts');
   await writeAtomically(path, pieces());
   return bytes;
 }

@@ -14,6 +14,11 @@ export {
   type OutputFile,
   sourceFromBytes,
 } from './files.ts';
+export type { GgufDtype, GgufValue } from './gguf.ts';
+export { GgufFile } from './ggufFile.ts';
+export type { GgufHeader } from './ggufHeader.ts';
+export type { GgufTexts, WeightSource } from './ggufModel.ts';
+export { type WriteGgufOptions, writeGguf } from './ggufWriter.ts';
 export {
   type ModelToWrite,
   modelFiles,
@@ -22,5 +27,10 @@ export {
 } from './modelWriter.ts';
 export type { SafetensorsHeader, TensorEntry } from './safetensors.ts';
 export { TensorSet } from './shards.ts';
-export { encodeSafetensors, TensorFile, type WritableTensor } from './tensorFile.ts';
+export {
+  encodeSafetensors,
+  TensorFile,
+  type TensorReader,
+  type WritableTensor,
+} from './tensorFile.ts';
 export { type LoadProgress, type LoadWeightsOptions, loadWeights } from './weights.ts';

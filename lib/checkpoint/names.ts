@@ -6,6 +6,7 @@
  */
 
 import type { AttentionConfig, MambaInLlamaConfig, MixerConfig } from '../../reference/config.ts';
+import { GGUF_NAMES } from './ggufNames.ts';
 
 /** A tensor that fills some rows of one of ours. */
 export type Part = readonly [name: string | null, rows: number];
@@ -17,6 +18,8 @@ type Table<Mixer> = Readonly<Record<string, Source<Mixer>>>;
 export interface NameScheme {
   /** Where the name is used, for messages. */
   readonly title: string;
+  /** What says the sizes, for messages. Default: config.json. */
+  readonly config?: string;
   /** Tensors outside the layers. */
   readonly model: Names;
   /** What names of layer i begin with; {i} stands for i. */
@@ -217,6 +220,7 @@ export const SCHEMES = {
       mambaInLlama2: MAMBA2('mamba.'),
     },
   },
+  gguf: GGUF_NAMES,
 } as const satisfies Record<string, NameScheme>;
 
 export type SchemeName = keyof typeof SCHEMES;

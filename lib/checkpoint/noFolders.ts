@@ -1,4 +1,4 @@
-/** What bundlers for browsers put in the place of nodeFiles.ts: there, no path can be opened. */
+/** What bundlers for browsers put in the place of nodeFiles.ts and atomicFile.ts: there, no path can be opened. */
 
 import { UnsupportedError } from '../../reference/errors.ts';
 
@@ -10,6 +10,8 @@ const refuse = async (path: string): Promise<never> => {
 
 export const filesFromFolder = refuse;
 export const filesFromPath = refuse;
+export const filesFromModel = refuse;
 export const openRegular = refuse;
 export const writeFolder = refuse;
 export const flushFolder = refuse;
+export const writeAtomically = refuse;

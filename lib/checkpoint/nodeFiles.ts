@@ -43,6 +43,17 @@ export async function filesFromPath(path: string): Promise<{ files: ModelFiles; 
   return { files: await filesFromFolder(dirname(resolve(path))), file: basename(path) };
 }
 
+/**
+ * A model by its path: a folder, or one .gguf file, which is then the only one of its folder.
+ * @throws CheckpointError with code NotFound when there is neither.
+ */
+export async function filesFromModel(path: string): Promise<ModelFiles> {
+  if (!path.endsWith('.gguf')) return filesFromFolder(path);
+  const { files, file } = await filesFromPath(path);
+  if (file === undefined) return files;
+  return { name: path, list: async () => [file], open: files.open };
+}
+
 /** `…/models--org--name` for a snapshot folder of the hub's cache, else undefined. */
 function hubCacheRoot(root: string): string | undefined {
   const snapshots = dirname(root);

@@ -1,11 +1,11 @@
 /** Q8_0, llama.cpp's 8-bit format: blocks of 32 numbers, a 16-bit scale and 32 signed bytes each. */
 
+import { HALF_INFINITY, halfBits, halfValue } from './halves.ts';
+
 /** Numbers that share a scale. */
 export const Q8_BLOCK = 32;
 /** Bytes of a block: a half-precision scale, then a byte for each number. */
 export const Q8_BLOCK_BYTES = 2 + Q8_BLOCK;
-/** The largest finite half-precision number is 0x7bff. */
-const HALF_INFINITY = 0x7c00;
 
 /**
  * Numbers as blocks: x ≈ scale·q with q in −127 … 127 and scale = max|x| / 127 of each block. The same bytes
@@ -37,26 +37,25 @@ export function encodeQ8(values: Float32Array): Uint8Array | undefined {
   return bytes;
 }
 
+/**
+ * The numbers of blocks, exactly.
+ * @param bytes whole blocks.
+ */
+export function decodeQ8(bytes: Uint8Array): Float32Array {
+  const blocks = bytes.length / Q8_BLOCK_BYTES;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float32Array(blocks * Q8_BLOCK);
+  for (let block = 0; block < blocks; block++) {
+    const at = block * Q8_BLOCK_BYTES;
+    const scale = halfValue(view.getUint16(at, true));
+    for (let i = 0; i < Q8_BLOCK; i++) {
+      values[block * Q8_BLOCK + i] = scale * view.getInt8(at + 2 + i);
+    }
+  }
+  return values;
+}
+
 /** To the nearest whole number, halves away from zero, as C's roundf. */
 function roundAway(x: number): number {
   return x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5);
-}
-
-const single = new Float32Array(1);
-const singleBits = new Uint32Array(single.buffer);
-
-/** The bits of a number ≥ 0 in half precision, halves to even; infinity where it is too large. */
-export function halfBits(x: number): number {
-  if (x < 2 ** -14) {
-    // below the normal numbers: a multiple of 2⁻²⁴
-    const units = x * 2 ** 24;
-    const floor = Math.floor(units);
-    const rest = units - floor;
-    return floor + (rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0);
-  }
-  single[0] = x;
-  const bits = singleBits[0];
-  // exponents are biased by 127 there and 15 here; 13 bits of the mantissa are dropped
-  const rounded = bits - ((127 - 15) << 23) + 0xfff + ((bits >> 13) & 1);
-  return Math.min(rounded >> 13, HALF_INFINITY);
 }

@@ -4,7 +4,7 @@ import { CheckpointError } from './errors.ts';
 import { type ModelFiles, readWhole } from './files.ts';
 import { parseJson } from './json.ts';
 import type { TensorEntry } from './safetensors.ts';
-import { TensorFile } from './tensorFile.ts';
+import { TensorFile, type TensorReader } from './tensorFile.ts';
 
 export const SINGLE_FILE = 'model.safetensors';
 export const INDEX_FILE = 'model.safetensors.index.json';
@@ -17,10 +17,11 @@ const UNSAFE =
 
 /** All tensors of a checkpoint by name. */
 export class TensorSet {
-  readonly #files: TensorFile[];
-  readonly #where = new Map<string, TensorFile>();
+  readonly #files: readonly TensorReader[];
+  readonly #where = new Map<string, TensorReader>();
 
-  private constructor(files: TensorFile[]) {
+  /** Takes open files over; no two of them may hold the same name. */
+  constructor(files: readonly TensorReader[]) {
     this.#files = files;
     for (const file of files) {
       for (const name of file.header.tensors.keys()) this.#where.set(name, file);
@@ -93,7 +94,7 @@ export class TensorSet {
   }
 
   /** @throws CheckpointError with code MissingTensor. */
-  file(name: string): TensorFile {
+  file(name: string): TensorReader {
     const file = this.#where.get(name);
     if (!file) throw new CheckpointError('MissingTensor', this.label, `no tensor "${name}"`);
     return file;

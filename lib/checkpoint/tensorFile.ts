@@ -6,8 +6,28 @@ import { CheckpointError } from './errors.ts';
 import type { ByteSource } from './files.ts';
 import { readHeader, type SafetensorsHeader, type TensorEntry } from './safetensors.ts';
 
+export interface IntegerTensor {
+  readonly data: bigint[] | number[];
+  readonly shape: readonly number[];
+}
+
+/** A file of tensors, of whatever format: what a checkpoint's loader asks it for. */
+export interface TensorReader {
+  readonly name: string;
+  readonly header: { readonly tensors: ReadonlyMap<string, TensorEntry> };
+  /** @throws CheckpointError with code MissingTensor. */
+  entry(name: string): TensorEntry;
+  /** One tensor's bytes in its entry's dtype. */
+  bytes(name: string): Promise<Uint8Array>;
+  /** One tensor's numbers. @throws CheckpointError with code MissingTensor or Dtype. */
+  floats(name: string): Promise<Tensor>;
+  /** One tensor of an integer dtype; 64-bit integers as bigint. */
+  integers(name: string): Promise<IntegerTensor>;
+  close(): Promise<void>;
+}
+
 /** An open file: its header is known, its tensors are read when asked for. */
-export class TensorFile {
+export class TensorFile implements TensorReader {
   readonly name: string;
   readonly header: SafetensorsHeader;
   readonly #source: ByteSource;
@@ -65,7 +85,7 @@ export class TensorFile {
   }
 
   /** One tensor of an integer dtype; 64-bit integers as bigint. */
-  async integers(name: string): Promise<{ data: bigint[] | number[]; shape: readonly number[] }> {
+  async integers(name: string): Promise<IntegerTensor> {
     const { dtype, shape } = this.entry(name);
     return { data: decodeIntegers(await this.bytes(name), dtype), shape };
   }

@@ -153,7 +153,9 @@ function mismatchError(
       : misshaped.length > 0
         ? 'ShapeMismatch'
         : 'UnexpectedTensor';
-  return new CheckpointError(code, tensors.label, `tensors do not fit config.json: ${problem}`);
+  const whole = `tensors do not fit config.json: ${problem}`;
+  const { config: said = 'config.json' } = names;
+  return new CheckpointError(code, tensors.label, whole.replaceAll('config.json', said));
 }
 
 function likelyCause(

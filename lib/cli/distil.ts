@@ -1,6 +1,7 @@
 /** `selscan distil`: makes a recurrent student of a Transformer. */
 
 import type { Command } from 'commander';
+import { UnsupportedError } from '../../reference/errors.ts';
 import { distil, distilPhases, initialStudent, lastStudent } from '../distil/distil.ts';
 import { type LoadedModel, loadModel } from '../loadModel.ts';
 import { namedWeights } from '../plan/weights.ts';
@@ -86,6 +87,12 @@ async function run(flags: Flags, context: Context): Promise<void> {
 function dataOf(recipe: DistilRecipe, teacher: LoadedModel): TrainingData | Promise<TrainingData> {
   const { tasks = [], data, stages } = recipe;
   const { vocabSize } = teacher.config;
+  if (data !== undefined && teacher.name.endsWith('.gguf')) {
+    throw new UnsupportedError(
+      'teacher: expected a folder, whose tokenizer.json the student gets, got a GGUF file; ' +
+        'take the model in Hugging Face layout',
+    );
+  }
   if (data !== undefined) return textsFrom(data, { ...teacher, vocabSize }, recipe);
   expectTaskVocabulary(teacher.config, 'give texts as data in the recipe');
   const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);

@@ -36,7 +36,10 @@ export function addExplain(program: Command, context: Context): void {
       .description(
         'show one decode step from the inside: what is forgotten, written, looked at, drawn',
       )
-      .requiredOption('--model <dir>', 'folder of the checkpoint, in Hugging Face layout')
+      .requiredOption(
+        '--model <path>',
+        'folder of the checkpoint in Hugging Face layout, or a .gguf file',
+      )
       .option('--prompt <text>', 'text to take in')
       .option('--tokens <ids>', 'token ids to take in instead, literally: 1,2,3', parseTokens)
       .option('--layer <n>', 'show this layer in detail, counted from 0', parseInteger)

@@ -31,7 +31,10 @@ export function addGenerate(program: Command, context: Context): void {
     program
       .command('generate')
       .description('decode chains of tokens from one prompt or many')
-      .requiredOption('--model <dir>', 'folder of the checkpoint, in Hugging Face layout')
+      .requiredOption(
+        '--model <path>',
+        'folder of the checkpoint in Hugging Face layout, or a .gguf file',
+      )
       .option('--prompt <text>', 'text to continue; empty for the begin token alone')
       .option('--prompts <file>', 'file with a line {"prompt": …} for every prompt')
       .option('--samples <n>', 'chains per prompt', parseInteger, 1)

@@ -24,7 +24,10 @@ export function addInspect(program: Command, context: Context): void {
   program
     .command('inspect')
     .description('say what a checkpoint, or a part of one, is')
-    .argument('<path...>', 'folders, .safetensors files, indexes, config.json or tokenizer.json')
+    .argument(
+      '<path...>',
+      'folders, .safetensors or .gguf files, indexes, config.json or tokenizer.json',
+    )
     .option('--load', 'also open everything as a run would')
     .option('--plan', "also show a model's wiring step by step, with what each step costs")
     .option('--json', 'one JSON object per path')

@@ -55,7 +55,11 @@ export function addScale(program: Command, context: Context): void {
   const command = program
     .command('scale')
     .description('sample many chains for every problem into a folder; the same command goes on')
-    .requiredOption('--model <dir>', 'folder of a model (may be given again)', parseTexts)
+    .requiredOption(
+      '--model <path>',
+      'folder of a model, or a .gguf file (may be given again)',
+      parseTexts,
+    )
     .requiredOption('--run <dir>', 'folder of the run: its ledger has a line for every chain')
     .option('--problems <file>', 'lines {"question": …, "answer": …}')
     .option(

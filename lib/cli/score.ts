@@ -25,7 +25,10 @@ export function addScore(program: Command, context: Context): void {
   program
     .command('score')
     .description('log-probability of each token of a text')
-    .requiredOption('--model <dir>', 'folder of the checkpoint, in Hugging Face layout')
+    .requiredOption(
+      '--model <path>',
+      'folder of the checkpoint in Hugging Face layout, or a .gguf file',
+    )
     .option('--text <text>', 'text to score, with a begin token as the tokenizer says')
     .option('--tokens <ids>', 'token ids to score, taken literally: 1,2,3', parseTokens)
     .option('--logits <file>', 'also write all logits, tensor "logits" (seqlen, vocabSize)')

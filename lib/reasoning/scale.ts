@@ -3,7 +3,7 @@
 import { ConfigError } from '../../reference/errors.ts';
 import { DEFAULT_BACKEND, type OpenOptions, openExecutor } from '../backend.ts';
 import type { ModelFiles } from '../checkpoint/files.ts';
-import { filesFromFolder } from '../checkpoint/nodeFiles.ts';
+import { filesFromModel } from '../checkpoint/nodeFiles.ts';
 import { localEngine } from '../decode/localEngine.ts';
 import { encodeAny } from '../decode/prompts.ts';
 import { type LoadedModel, loadFromFiles } from '../loadModel.ts';
@@ -63,7 +63,7 @@ export async function scale(
   };
   // nothing is written for what cannot be run
   checkSampling(options);
-  const folders = await Promise.all(models.map(({ path }) => filesFromFolder(path)));
+  const folders = await Promise.all(models.map(({ path }) => filesFromModel(path)));
   const run = await openRun(folder, settings, problems);
   try {
     const ends: ScaleProgress[] = [];

@@ -26,7 +26,10 @@ const MAX_OUTPUT_CHARACTERS = 10_000_000;
  * The template of a tokenizer_config.json: a text, or a list of named ones of which `default` is taken.
  * @throws CheckpointError with code ChatTemplate for a template that does not parse.
  */
-export function chatTemplateOf(config: ReadonlyMap<string, Json>): ChatTemplate | undefined {
+export function chatTemplateOf(
+  config: ReadonlyMap<string, Json>,
+  file = 'tokenizer_config.json',
+): ChatTemplate | undefined {
   const field = config.get('chat_template');
   const named = Array.isArray(field)
     ? field.find((item) => item instanceof Map && item.get('name') === 'default')
@@ -39,16 +42,23 @@ export function chatTemplateOf(config: ReadonlyMap<string, Json>): ChatTemplate 
     const text = token instanceof Map ? token.get('content') : token;
     if (typeof text === 'string') variables[name] = text;
   }
-  return compile(source, variables);
+  return compile(source, variables, file);
 }
 
-function fail(problem: string, cause?: unknown): never {
-  throw new CheckpointError('ChatTemplate', 'tokenizer_config.json', `chat_template: ${problem}`, {
-    cause,
-  });
+type Fail = (problem: string, cause?: unknown) => never;
+
+function failing(file: string): Fail {
+  return (problem, cause) => {
+    throw new CheckpointError('ChatTemplate', file, `chat_template: ${problem}`, { cause });
+  };
 }
 
-function compile(source: string, variables: Readonly<Record<string, string>>): ChatTemplate {
+function compile(
+  source: string,
+  variables: Readonly<Record<string, string>>,
+  file: string,
+): ChatTemplate {
+  const fail: Fail = failing(file);
   if (source.length > MAX_TEMPLATE_CHARACTERS) {
     fail(`expected at most ${MAX_TEMPLATE_CHARACTERS} characters, got ${source.length}`);
   }
@@ -64,7 +74,7 @@ function compile(source: string, variables: Readonly<Record<string, string>>): C
       true: true,
       false: false,
       none: null,
-      range: boundedRange,
+      range: boundedRange(fail),
       raise_exception: (message: string) => fail(String(message)),
       strftime_now: (format: string) => dateAs(new Date(), format),
       ...variables,
@@ -73,7 +83,7 @@ function compile(source: string, variables: Readonly<Record<string, string>>): C
     };
     for (const [name, value] of Object.entries(globals)) environment.set(name, value);
     try {
-      const { value } = new BoundedInterpreter(environment).run(program);
+      const { value } = new BoundedInterpreter(environment, fail).run(program);
       if (typeof value !== 'string') fail('expected a text');
       return value;
     } catch (cause) {
@@ -85,28 +95,36 @@ function compile(source: string, variables: Readonly<Record<string, string>>): C
 
 /** Counts the steps of a template, so that a hostile one ends. */
 class BoundedInterpreter extends Interpreter {
+  readonly #fail: Fail;
   #steps = 0;
+
+  constructor(environment: Environment, fail: Fail) {
+    super(environment);
+    this.#fail = fail;
+  }
 
   override evaluate(
     ...args: Parameters<Interpreter['evaluate']>
   ): ReturnType<Interpreter['evaluate']> {
     this.#steps += 1;
-    if (this.#steps > MAX_STEPS) fail(`takes more than ${MAX_STEPS} steps`);
+    if (this.#steps > MAX_STEPS) this.#fail(`takes more than ${MAX_STEPS} steps`);
     const result = super.evaluate(...args);
     const { value } = result;
     if (typeof value === 'string' && value.length > MAX_OUTPUT_CHARACTERS) {
-      fail(`makes a text of more than ${MAX_OUTPUT_CHARACTERS} characters`);
+      this.#fail(`makes a text of more than ${MAX_OUTPUT_CHARACTERS} characters`);
     }
     return result;
   }
 }
 
 /** Python's range, of at most as many numbers as a template may take steps. */
-function boundedRange(first: number, second?: number, step = 1): number[] {
-  const [start, stop] = second === undefined ? [0, first] : [first, second];
-  const count = Math.max(0, Math.ceil((stop - start) / step));
-  if (!(count <= MAX_STEPS)) fail(`range of ${count} numbers`);
-  return Array.from({ length: count }, (_, i) => start + i * step);
+function boundedRange(fail: Fail) {
+  return (first: number, second?: number, step = 1): number[] => {
+    const [start, stop] = second === undefined ? [0, first] : [first, second];
+    const count = Math.max(0, Math.ceil((stop - start) / step));
+    if (!(count <= MAX_STEPS)) fail(`range of ${count} numbers`);
+    return Array.from({ length: count }, (_, i) => start + i * step);
+  };
 }
 
 /** The few date codes that templates use. */

@@ -6,4 +6,5 @@ export {
   type ChatTemplate,
   chatTemplateOf,
 } from './chatTemplate.ts';
+export { type GgufVocabularyOptions, ggufVocabulary } from './toGguf.ts';
 export { encodePrompt, parseTokenizer, readTokenizer, type Tokenizer } from './tokenizer.ts';

@@ -49,6 +49,15 @@ export function parseTokenizer(
   config: ReadonlyMap<string, Json> = new Map(),
 ): Tokenizer {
   const json = parseJson(bytes, { file, syntax: 'TokenizerJson', hasExactIntegers: true });
+  return tokenizerFrom(json, file, config);
+}
+
+/** {@link parseTokenizer} of what is parsed already; integers are exact. */
+export function tokenizerFrom(
+  json: Json,
+  file: string,
+  config: ReadonlyMap<string, Json> = new Map(),
+): Tokenizer {
   const vocab = checkTokenizer(json, file);
   const library = construct(json, file);
   let size = 0;

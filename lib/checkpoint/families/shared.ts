@@ -17,7 +17,8 @@ export type Family =
   | 'llama'
   | 'llamba'
   | 'mambainllama'
-  | 'mambainllama2';
+  | 'mambainllama2'
+  | 'granitehybrid';
 
 /** silu under both of its names. */
 export function expectSilu(fields: Fields, name: string): void {

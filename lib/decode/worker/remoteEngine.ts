@@ -1,7 +1,7 @@
 /** The caller's side of an engine in a worker: calls go out, events come in, errors are what they were. */
 
 import { SelscanError, UnsupportedError } from '../../../reference/errors.ts';
-import type { BlobFiles, BlobLike } from '../../checkpoint/files.ts';
+import { type BlobFiles, type BlobLike, isFile } from '../../checkpoint/files.ts';
 import type { GenerateEvent, Prompt } from '../events.ts';
 import {
   closedError,
@@ -220,6 +220,7 @@ function refuseFunctions(options: object): void {
 /** Files by name: some browsers and Node lose the names of File objects on the way. */
 function sendable(source: string | BlobFiles): string | ReadonlyMap<string, BlobLike> {
   if (typeof source === 'string' || source instanceof Map) return source;
+  if (isFile(source)) return new Map([[source.name, source]]);
   if (Symbol.iterator in source) {
     return new Map(Array.from(source as Iterable<File>, (file) => [file.name, file]));
   }
