@@ -103,8 +103,14 @@ describe('inspect', () => {
   it('accepts every stand-in by its headers alone', async () => {
     expect(Object.keys(FACTS)).toEqual(Object.keys(STANDINS));
     for (const [name, [family, millions, layers]] of Object.entries(FACTS)) {
-      const inspection = await inspectFiles(await headersOf(STANDINS[name]));
+      const memory = { freeBytes: 16e9, bytesPerSecond: 1e10 };
+      const inspection = await inspectFiles(await headersOf(STANDINS[name]), { memory });
       expect(inspection, name).toMatchObject({ kind: 'model', family, layers });
+      expect(inspection.capacity, name).toMatchObject({ limitedBy: 'wasm' });
+      const [f32, half] = inspection.capacity?.stored ?? [];
+      // vectors, and matrices in panels of eight outputs: nothing to speak of beside the parameters
+      expect(f32.bytes / (4 * (inspection.parameters ?? 0)), name).toBeCloseTo(1, 2);
+      expect(half.bytes / (2 * (inspection.parameters ?? 0)), name).toBeCloseTo(1, 1);
       expect(Math.round((inspection.parameters ?? 0) / 1e6), name).toBe(millions);
     }
   });

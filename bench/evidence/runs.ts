@@ -39,16 +39,16 @@ export const RUNS: readonly EvidenceRun[] = [
   { name: 'kept-25', title: '25 % attention', recipe: hybrid([3]) },
   { name: 'kept-0', title: '0 % attention', recipe: hybrid([]) },
   {
-    ...{ name: 'hybrid-random', title: '25 % attention, the rest drawn by chance' },
+    ...{ name: 'hybrid-random', title: '25 % attention, drawn' },
     recipe: hybrid([3], { variant: 'random' }),
   },
   {
-    ...{ name: 'hybrid-passing', title: '25 % attention, convolutions that pass on' },
+    ...{ name: 'hybrid-passing', title: '25 % attention, passing' },
     recipe: hybrid([3], { variant: 'passing' }),
   },
   { name: 'pure-forward', title: 'logits only', recipe: pure([forward(STEPS)]) },
   {
-    ...{ name: 'pure-random', title: 'logits only, mixers drawn by chance' },
+    ...{ name: 'pure-random', title: 'logits only, drawn' },
     recipe: pure([forward(STEPS)], { variant: 'random' }),
   },
   {

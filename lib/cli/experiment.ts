@@ -69,7 +69,7 @@ export function addExperiment(program: Command, context: Context): void {
   program
     .command('experiment')
     .description(
-      'with equal time, do distilled students solve more than their teacher? two minutes',
+      'with equal time, do distilled students solve more than their teacher? two and a half minutes',
     )
     .option(
       '--out <dir>',
