@@ -136,35 +136,42 @@ function randomWeight(
   config: ModelConfig,
 ): Tensor {
   const uniform = generator(seed, name);
+  const numberAt = weightNumbers(name, shape, config);
   const data = new Float32Array(sizeOf(shape));
-  const fill = (make: (u: number, i: number) => number) => {
-    for (let i = 0; i < data.length; i++) data[i] = make(uniform(), i);
-    return { data, shape };
-  };
+  for (let i = 0; i < data.length; i++) data[i] = numberAt(uniform(), i);
+  return { data, shape };
+}
+
+/** What a weight's i-th number is, given one that is uniform in [0, 1). */
+export function weightNumbers(
+  name: string,
+  shape: readonly number[],
+  { layers }: Pick<ModelConfig, 'layers'>,
+): (u: number, i: number) => number {
   const columns = shape.at(-1) ?? 1;
   const part = name.split('.').at(-1);
   switch (part) {
     case 'ALog': {
       // Mamba's rates are 1 … dState in every channel; Mamba-2's heads lie between 1 and 16
       const perState = shape.length === 2;
-      return fill((u, i) => Math.log(perState ? (i % columns) + 0.5 + u : 1 + 15 * u));
+      return (u, i) => Math.log(perState ? (i % columns) + 0.5 + u : 1 + 15 * u);
     }
     case 'dtBias': // the inverse of softplus at a Δ that is uniform in its logarithm
-      return fill((u) => Math.log(Math.expm1(0.001 * 100 ** u)));
+      return (u) => Math.log(Math.expm1(0.001 * 100 ** u));
     case 'D':
     case 'weight': // of norms
     case 'normWeight':
-      return fill((u) => 0.8 + 0.4 * u);
+      return (u) => 0.8 + 0.4 * u;
     case 'convBias':
-      return fill((u) => 0.2 * (u - 0.5));
+      return (u) => 0.2 * (u - 0.5);
     case 'outProj':
     case 'down': {
       // what all layers add to the residual stream stays near 1
-      const bound = deviationBound(columns) / Math.sqrt(config.layers.length / 4);
-      return fill((u) => bound * (2 * u - 1));
+      const bound = deviationBound(columns) / Math.sqrt(layers.length / 4);
+      return (u) => bound * (2 * u - 1);
     }
     default:
-      return fill((u) => deviationBound(columns) * (2 * u - 1));
+      return (u) => deviationBound(columns) * (2 * u - 1);
   }
 }
 
@@ -172,7 +179,7 @@ function randomWeight(
 const deviationBound = (columns: number) => Math.sqrt(3 / columns);
 
 /** Uniform in [0, 1) with 24 bits: splitmix32, started from the seed and the weight's name. */
-function generator(seed: number, name: string): () => number {
+export function generator(seed: number, name: string): () => number {
   let state = Math.imul(seed, 0x9e3779b9);
   for (let i = 0; i < name.length; i++) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);
   return () => {

@@ -18,6 +18,7 @@ export {
   openExecutor,
   presentBackends,
 } from './backend.ts';
+export type { Capacity, MemoryAtHand, StoredCapacity } from './capacity.ts';
 export { type CheckpointCode, CheckpointError } from './checkpoint/errors.ts';
 export type { BlobFiles, BlobLike } from './checkpoint/files.ts';
 export type { Budget } from './decode/budget.ts';

@@ -4,6 +4,7 @@ import { type ModelConfig, stateSize } from '../reference/config.ts';
 import { createModel, step, weightShapes } from '../reference/model.ts';
 import { newState } from '../reference/state.ts';
 import { sizeOf } from '../reference/tensor.ts';
+import { type Capacity, capacityOf, type MemoryAtHand } from './capacity.ts';
 import { type ModelDescription, readDescription } from './checkpoint/config.ts';
 import { CheckpointError } from './checkpoint/errors.ts';
 import type { Family } from './checkpoint/families/shared.ts';
@@ -21,6 +22,8 @@ export interface InspectOptions {
   load?: boolean;
   /** Whether to wire the model and count what its plans cost. Default false. */
   plan?: boolean;
+  /** What there is of memory, or what finds out: then it is told of a model what fits and how fast it may be. */
+  memory?: MemoryAtHand | (() => Promise<MemoryAtHand>);
 }
 
 /** A model's plans line by line, with the load for which their costs are counted. */
@@ -57,6 +60,8 @@ export interface Inspection {
   eosTokens?: number[];
   /** Where it was asked for. */
   plan?: PlanReport;
+  /** Where it was said how much memory there is. */
+  capacity?: Capacity;
   warnings: string[];
 }
 
@@ -112,7 +117,7 @@ async function inspectGguf(
   const { model, warnings, ...counts } = await readGgufFacts(files, name);
   if (!model) return { kind: 'tensors', ...counts, warnings: [...warnings] };
   const { description, tokenizerSize } = model;
-  const described = describeModel(description, options);
+  const described = await describeModel(description, options);
   if (options.load) await tryOut({ ...files, list: async () => [name] });
   return {
     ...{ ...described, ...counts, kind: 'model' },
@@ -172,7 +177,10 @@ async function inspectConfig(files: ModelFiles, options: InspectOptions): Promis
   return describeModel(await readDescription(files, []), options);
 }
 
-function describeModel(description: ModelDescription, { plan }: InspectOptions): Inspection {
+async function describeModel(
+  description: ModelDescription,
+  { plan, memory }: InspectOptions,
+): Promise<Inspection> {
   const { family, config, bosToken, eosTokens, warnings, reward } = description;
   const described = describeConfig(config);
   return {
@@ -181,10 +189,15 @@ function describeModel(description: ModelDescription, { plan }: InspectOptions):
     ...described,
     ...(reward && { isReward: true, parameters: described.parameters + config.dModel }),
     ...(plan && { plan: reportPlans(config) }),
+    ...(memory && { capacity: await capacityOf(config, await atHand(memory)) }),
     ...(bosToken !== undefined && { bosToken }),
     eosTokens,
     warnings,
   };
+}
+
+async function atHand(memory: NonNullable<InspectOptions['memory']>): Promise<MemoryAtHand> {
+  return typeof memory === 'function' ? memory() : memory;
 }
 
 /** One token of one sequence; and a prompt of 128, or as long as the context allows. */
@@ -225,7 +238,7 @@ async function inspectModel(files: ModelFiles, options: InspectOptions): Promise
   const inspection = await withTensorSet(files, async (tensors): Promise<Inspection> => {
     const description = await readDescription(files, tensors.names());
     planWeights(tensors, description);
-    const described = describeModel(description, options);
+    const described = await describeModel(description, options);
     return { ...describeTensors(tensors), ...described, kind: 'model' };
   });
   if (!options.load) return inspection;

@@ -167,6 +167,21 @@ describe('selscan inspect', () => {
     expect(await out('inspect', TINY_STORIES)).toMatch(/family +llama\n/);
   });
 
+  it('says what fits into the memory at hand, and how fast it may be', async () => {
+    const [{ capacity }] = await jsonLines('inspect', TINY_STORIES);
+    expect(capacity.memoryBytes).toBe(Math.min(capacity.freeBytes, 2 ** 32));
+    expect(capacity.stored).toMatchObject([
+      { weights: 'float32', fits: [{ tokens: 512 }], speeds: [{ tokens: 512 }] },
+      { weights: '16-bit' },
+      { weights: 'int8' },
+    ]);
+    const text = await out('inspect', TINY_STORIES);
+    expect(text).toMatch(/^memory: \S+ .B, .* free.* measured now$/m);
+    expect(text).toMatch(/^weights as +bytes +fit at 512 tokens +tokens\/s at 512 tokens$/m);
+    const [tokenizer] = await jsonLines('inspect', join(TINY_STORIES, 'tokenizer.json'));
+    expect(tokenizer).not.toHaveProperty('capacity');
+  });
+
   it('exits 2 for a bad path and still prints the good ones beside it', async () => {
     const missing = join(folder, 'missing');
     const result = await selscan(['inspect', missing, TINY_STORIES, '--json']);

@@ -1,9 +1,14 @@
 /** `selscan inspect`: what checkpoints are, from their headers; with --load, whether a run could open them. */
 
+import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import type { MemoryAtHand } from '../capacity.ts';
 import { type Inspection, inspect } from '../inspect.ts';
+import { memoryBandwidth } from './bandwidth.ts';
 import type { Context } from './context.ts';
+import { formatCapacity } from './formatCapacity.ts';
 import { formatPlans } from './formatPlan.ts';
+import { freeMemory } from './freeMemory.ts';
 import {
   errorLine,
   formatBytes,
@@ -36,9 +41,10 @@ export function addInspect(program: Command, context: Context): void {
 
 async function run(paths: string[], flags: Flags, context: Context): Promise<void> {
   const { terminal } = context;
+  const memory = once(memoryAtHand);
   for (const path of paths) {
     try {
-      const inspection = await inspect(path, { load: flags.load, plan: flags.plan });
+      const inspection = await inspect(path, { load: flags.load, plan: flags.plan, memory });
       terminal.out(
         flags.json
           ? `${JSON.stringify({ path, ok: true, ...inspection })}\n`
@@ -54,6 +60,20 @@ async function run(paths: string[], flags: Flags, context: Context): Promise<voi
       context.fail(2);
     }
   }
+}
+
+/** Asks the first time only: a file that is no model needs no measurement, and all models the same one. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= ask();
+    return answer;
+  };
+}
+
+async function memoryAtHand(): Promise<MemoryAtHand> {
+  const freeBytes = await freeMemory(); // before anything is measured
+  return { freeBytes, threads: availableParallelism(), bytesPerSecond: memoryBandwidth() };
 }
 
 /** An inspection for people: one fact a line, what is not there left out. */
@@ -90,8 +110,7 @@ function describe(path: string, i: Inspection): string {
       'KV cache',
       i.kvBytesPerToken === undefined
         ? undefined
-        : `${formatBytes(i.kvBytesPerToken)} a token and sequence (f32), ` +
-          `${formatBytes(10_000 * i.kvBytesPerToken)} at 10,000 tokens`,
+        : `${formatBytes(i.kvBytesPerToken)} a token and sequence (f32)`,
     ],
     [
       'tokenizer',
@@ -102,5 +121,6 @@ function describe(path: string, i: Inspection): string {
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`  ${name.padEnd(11)} ${value}`] : []));
   const plans = i.plan ? `\n${formatPlans(i.plan)}\n` : '';
-  return `${terminalText(path)}\n${lines.join('\n')}\n${plans}`;
+  const capacity = i.capacity ? `\n${formatCapacity(i.capacity)}\n` : '';
+  return `${terminalText(path)}\n${lines.join('\n')}\n${capacity}${plans}`;
 }
