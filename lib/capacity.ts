@@ -1,13 +1,13 @@
 /** How much of a model fits into the memory at hand, and how fast it can be expected to decode: nothing is loaded. */
 
-import type { MatrixFormat } from '../backends/wasm/footprint.ts';
+import type { WeightFormat } from '../backends/types.ts';
 import type { ModelConfig } from '../reference/config.ts';
 import { weightShapes } from '../reference/model.ts';
 import { buildPlan, costOf, totalCost } from './plan/index.ts';
 
 /** Lengths of sequences that are reckoned with, as far as the model's context goes. */
 const LENGTHS = [4096, 32_768];
-const FORMATS: readonly MatrixFormat[] = ['float32', '16-bit', 'int8'];
+const FORMATS: readonly WeightFormat[] = ['float32', 'int8'];
 
 /** What a machine has. */
 export interface MemoryAtHand {
@@ -33,7 +33,7 @@ export interface Capacity {
 }
 
 export interface StoredCapacity {
-  readonly weights: MatrixFormat;
+  readonly weights: WeightFormat;
   /** Bytes of the weights. */
   readonly bytes: number;
   /** Sequences that fit beside the weights; 0 where the weights alone do not. */

@@ -172,7 +172,6 @@ describe('selscan inspect', () => {
     expect(capacity.memoryBytes).toBe(Math.min(capacity.freeBytes, 2 ** 32));
     expect(capacity.stored).toMatchObject([
       { weights: 'float32', fits: [{ tokens: 512 }], speeds: [{ tokens: 512 }] },
-      { weights: '16-bit' },
       { weights: 'int8' },
     ]);
     const text = await out('inspect', TINY_STORIES);

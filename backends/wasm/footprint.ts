@@ -2,6 +2,7 @@
 
 import type { Plan, PlanStep } from '../plan.ts';
 import { assignRegisters } from '../registers.ts';
+import type { WeightFormat } from '../types.ts';
 import { BLOCK_TOKENS } from './calls.ts';
 import { fitsInt8, int8Bytes, quantisedBytes } from './int8.ts';
 import { Memory } from './memory.ts';
@@ -22,12 +23,6 @@ export interface Footprint {
   sequence(tokens: number): number;
 }
 
-/**
- * How matrices may be stored: as float32, in 16 bits, or in 8 with a scale for every block. Where 8-bit numbers are
- * multiplied four at a time (relaxed SIMD), sums are stored too: a ninth more than is counted here.
- */
-export type MatrixFormat = 'float32' | '16-bit' | 'int8';
-
 interface Planned {
   readonly plans: readonly [prefill: Plan, step: Plan];
   /** Shapes of the weights by name. */
@@ -35,7 +30,11 @@ interface Planned {
   readonly threads: number;
 }
 
-export function footprintOf({ plans, shapes, threads }: Planned, format: MatrixFormat): Footprint {
+/**
+ * Counts. Where 8-bit numbers are multiplied four at a time (relaxed SIMD), sums are stored too: a ninth more than is
+ * counted here.
+ */
+export function footprintOf({ plans, shapes, threads }: Planned, format: WeightFormat): Footprint {
   const [, step] = plans;
   const matrices = new Set(step.steps.flatMap(matrixOf));
   const readWhole = new Set(
@@ -64,14 +63,14 @@ function matrixOf(step: PlanStep): string[] {
   return step.op === 'linear' || step.op === 'embedding' ? [step.weights.weight] : [];
 }
 
-function matrixBytes([dOut, dIn]: readonly number[], format: MatrixFormat): number {
+function matrixBytes([dOut, dIn]: readonly number[], format: WeightFormat): number {
   // as in Matrices: rows that are not whole blocks stay float32
   if (format === 'int8' && fitsInt8(dIn)) return int8Bytes(dOut, dIn, false);
-  return (format === '16-bit' ? 2 : 4) * panelsSize(dOut, dIn);
+  return 4 * panelsSize(dOut, dIn);
 }
 
 /** As in Runner: buffers of both plans share memory where their width and register are the same. */
-function bufferBytes(plans: readonly Plan[], format: MatrixFormat): number {
+function bufferBytes(plans: readonly Plan[], format: WeightFormat): number {
   const sizes = new Map<string, number>();
   for (const plan of plans) {
     const registers = assignRegisters(plan);
